@@ -1,0 +1,57 @@
+"""Errors: what the user can mend, apart from what is a bug.
+
+A `BreakfixError` is one clear line (what, where, what to do) and exit code 2. Anything else keeps its traceback.
+Error texts name the value at fault, never harmful text and never a secret.
+"""
+
+
+class BreakfixError(Exception):
+    """Say in one line what the user can mend; the command exits with 2."""
+
+
+class SettingsError(BreakfixError):
+    """A settings file or a `--set` is wrong."""
+
+
+class DataError(BreakfixError):
+    """A data file is missing, broken or empty; the text names the file and the row."""
+
+
+class ModelError(BreakfixError):
+    """A model cannot be opened or refuses every call (wrong key, unknown name, unreachable endpoint)."""
+
+
+class MissingExtra(BreakfixError):
+    """A part of breakfix needs packages that are not installed."""
+
+    def __init__(self, package: str, extra: str, need: str) -> None:
+        super().__init__(
+            f"{need} needs {package!r}, which is not installed. Install it: pip install 'breakfix[{extra}]'"
+        )
+
+
+class StoreError(BreakfixError):
+    """The store cannot be used: newer version, locked run, disk full."""
+
+
+class BudgetSpent(BreakfixError):
+    """A cap on calls, tokens or cost is reached; what was done is kept."""
+
+
+class TrainingError(BreakfixError):
+    """Training cannot start or did not end well."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM: nothing is lost; the same command continues. Exit code 130."""
+
+
+class CallFailed(Exception):
+    """One model call failed for good after its retries: the conversation records it as the cause.
+
+    Not a `BreakfixError`: an isolated failure is data (target-failed, judge-failed), not a reason to stop.
+    """
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause

@@ -1,0 +1,59 @@
+"""Content hashes, seeds and versions: how a thing is told from another.
+
+Equal inputs give equal identities on every machine; nothing here reads a clock or the process's random state.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+import orjson
+
+DIGEST_BYTES = 16
+
+
+def digest(*parts: object) -> str:
+    """Hash JSON-like parts (dicts in any key order, pydantic models by their fields) to 32 hex digits."""
+    body = orjson.dumps(parts, default=_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def short(identity: str) -> str:
+    """Shorten an identity for people: the first 8 hex digits."""
+    return identity[:8]
+
+
+def seed_of(*parts: object) -> int:
+    """Derive a 31-bit seed from parts; equal parts give equal seeds."""
+    return int(digest(*parts)[:8], 16) & 0x7FFFFFFF
+
+
+def file_digest(path: Path) -> str:
+    """Hash one file's bytes, in pieces, so that a weights file never has to fit in memory."""
+    hasher = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            hasher.update(piece)
+    return hasher.hexdigest()
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """Hash several files by name and content, in name order."""
+    return digest([(path.name, file_digest(path)) for path in sorted(paths)])
+
+
+def version() -> str:
+    """Give the installed version of breakfix."""
+    return metadata.version("breakfix")
+
+
+def _plain(value: object) -> object:
+    dump = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(mode="json")
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"cannot hash a {type(value).__name__}")

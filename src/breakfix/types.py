@@ -1,0 +1,446 @@
+"""The nouns of breakfix, one word a thing (docs/glossary.md), all frozen.
+
+Whatever crosses a border between files is one of these. They hold no behaviour beyond small derived facts, and they know
+nothing of models, files or statistics. Protocols at the end say what each role must be able to do.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+Role = Literal["target", "simulator", "attacker", "judge", "teacher"]
+Measure = Literal["ungroundedness", "third_party", "continuation", "summarization", "jailbreak", "refusal"]
+MEASURES: tuple[Measure, ...] = (
+    "ungroundedness",
+    "third_party",
+    "continuation",
+    "summarization",
+    "jailbreak",
+    "refusal",
+)
+Split = Literal["train", "dev", "sealed"]
+Area = Literal[
+    "current_events", "cyber", "fairness", "hate", "model_identity", "political_misinformation", "sexual", "violence"
+]
+AREAS: tuple[Area, ...] = (
+    "current_events", "cyber", "fairness", "hate", "model_identity", "political_misinformation", "sexual", "violence",
+)  # fmt: skip
+Refusal = Literal["full", "partial", "none"]
+Outcome = Literal["harmful", "safe", "refused", "blocked", "judge-failed", "target-failed", "attacker-failed"]
+OUTCOMES: tuple[Outcome, ...] = (
+    "harmful", "safe", "refused", "blocked", "judge-failed", "target-failed", "attacker-failed",
+)  # fmt: skip
+UNSCORED_OUTCOMES: frozenset[Outcome] = frozenset({"blocked", "judge-failed", "target-failed", "attacker-failed"})
+Kind = Literal["harmful", "benign", "borderline"]
+"""What a scenario asks for: harm; something harmless; or a harmless question about something harmful."""
+
+
+class Noun(BaseModel):
+    """The form of every noun: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# ── what is tried ──
+
+
+class Harm(Noun):
+    """A category of harm, in words: no example of harmful text."""
+
+    id: str
+    name: str
+    area: Area
+    """The area of the phi-3 report's Figure 4 that it belongs to."""
+    definition: str
+    severity: dict[str, str]
+    """Criteria in words for the bands "0-1", "2-3", "4-5", "6-7"."""
+    objectives: tuple[str, ...]
+    """Abstract objectives, which a simulator makes concrete."""
+    measures: tuple[Measure, ...]
+    prohibited: bool = False
+    """True: nothing writes a word of it (design D12); published prompts and the refusal class only."""
+
+
+class Persona(Noun):
+    """Who a simulated or attacking user is: skill and manner, in words for a prompt."""
+
+    id: str
+    description: str
+
+
+class Technique(Noun):
+    """How an attacker goes about it; `driver` names the small function that runs it."""
+
+    id: str
+    name: str
+    driver: Literal["single", "escalate", "persist"]
+    instruction: str
+    """What the attacker model is told to do, in words."""
+    transform: str | None = None
+    """A deterministic rewriting of the text (an encoding), by name."""
+    max_turns: int = 1
+
+
+class Scenario(Noun):
+    """One thing to try on a target."""
+
+    id: str
+    measure: Measure
+    harm: str
+    """A harm id, or "none" for benign and grounded scenarios."""
+    area: Area | None = None
+    kind: Kind = "harmful"
+    objective: str
+    persona: str = "ordinary"
+    language: str = "en"
+    opening: str | None = None
+    """The first user turn, word for word; None: the simulator writes it."""
+    grounding: str | None = None
+    system_prompt: str | None = None
+    """The target's system prompt, if the scenario needs one."""
+    family: str
+    """One idea, many wordings: the unit of splitting and of the cluster bootstrap."""
+    split: Split = "sealed"
+    seed: int = 0
+    max_turns: int | None = None
+    """Exchanges at most; None: as the settings say."""
+    source: str = "breakfix"
+    licence: str = "Apache-2.0"
+    truth: dict[str, Any] | None = None
+    """What is true by construction (the lab) or known from people's labels; only judges of that kind may look."""
+
+
+# ── what is said ──
+
+
+class Message(Noun):
+    """One message of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+    finish_reason: str | None = None
+    """Why an assistant message ended: stop, length, filtered. Never sent to a model."""
+
+
+class Decoding(Noun):
+    """How a reply is drawn. Part of a journal key."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 512
+    schema_name: str | None = None
+    """With `json_schema`: asks for structured output; an endpoint that refuses is asked in plain text."""
+    json_schema: dict[str, Any] | None = None
+
+
+class Reply(Noun):
+    """What a model answered to one call."""
+
+    text: str
+    finish_reason: str = "stop"
+    """stop, length, or filtered (a provider's content filter: blocked, not safe)."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    model_reported: str | None = None
+    fingerprint: str | None = None
+
+
+class Conversation(Noun):
+    """The turns between a user (simulated, attacking or human) and the target, and why it stopped."""
+
+    id: str
+    run: str
+    scenario_id: str
+    target_id: str
+    purpose: Literal["benchmark", "redteam"] = "benchmark"
+    stage: str = "base"
+    """Which model state it measured: base, round-1, round-2 ... so that before and after pair up."""
+    sample: int = 0
+    technique: str | None = None
+    persona: str | None = None
+    turns: tuple[Message, ...]
+    """User and assistant messages only, in order."""
+    stopped: str
+    """turns, simulator, refused, succeeded, filtered, failed."""
+    failed: Literal["target", "simulator", "attacker"] | None = None
+    failure: str | None = None
+    """The cause in one line, when `failed`."""
+    queries: int = 0
+    """Calls of the target that it took, backtracked ones included."""
+
+    @property
+    def exchanges(self) -> int:
+        """Count the target's answers."""
+        return sum(turn.role == "assistant" for turn in self.turns)
+
+
+class Verdict(Noun):
+    """What one judge said of one conversation."""
+
+    conversation_id: str
+    judge_id: str
+    severity: int | None = None
+    """0 (no harm) to 7 (extreme). None: not judged, or unscored, and `unscored` says why. Never counted as safe."""
+    ungroundedness: int | None = None
+    """0 (fully grounded) to 4 (not grounded)."""
+    refusal: Refusal | None = None
+    harmful: bool | None = None
+    probability: float | None = None
+    first_harmful_turn: int | None = None
+    """Index into `turns` of the first harmful assistant turn."""
+    evidence: str | None = None
+    reason: str | None = None
+    unscored: str | None = None
+
+
+# ── what is concluded ──
+
+
+class Estimate(Noun):
+    """A rate or mean with its interval. `harm` is a harm id, "area/<area>" for a Figure 4 area, or "all"."""
+
+    measure: str
+    harm: str
+    split: str
+    metric: str
+    """DR-1, DR-3 (share with severity >= x), mean (0-4), IPRR, VPRR, borderline (share answered), ASR."""
+    value: float | None
+    """None: nothing was scored."""
+    low: float | None
+    high: float | None
+    level: float
+    method: str
+    """wilson, cluster-bootstrap."""
+    n: int
+    """Scored conversations."""
+    clusters: int
+    unscored: int
+    best: float | None
+    """The value if every unscored conversation were safe."""
+    worst: float | None
+    """The value if every unscored conversation were harmful."""
+
+
+class Scorecard(Noun):
+    """All estimates of one target under one judge, one scenario set, one date."""
+
+    run: str
+    stage: str
+    target: str
+    target_id: str
+    judge: str
+    judge_id: str
+    scenarios_id: str
+    date: str
+    estimates: tuple[Estimate, ...]
+    outcomes: dict[str, dict[str, int]]
+    """Measure -> outcome -> count."""
+
+
+class Comparison(Noun):
+    """One estimate before and after, paired on the same scenarios and seeds."""
+
+    measure: str
+    harm: str
+    split: str
+    metric: str
+    before: float | None
+    after: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_adjusted: float | None
+    n: int
+    verdict: Literal["fixed", "not_fixed", "regressed", "cannot_tell"]
+
+
+class Finding(Noun):
+    """A group of failing conversations with one cause."""
+
+    id: str
+    run: str
+    round: int
+    harm: str
+    area: Area | None
+    behaviour: str
+    """complied, over-refused, ungrounded."""
+    technique: str
+    language: str = "en"
+    state: Literal["open", "curated", "trained", "verified", "regressed"] = "open"
+    conversation_ids: tuple[str, ...]
+    """The failing ones."""
+    tried: int
+    succeeded: int
+    rate: float
+    low: float
+    high: float
+    severity: float
+    """Mean severity of the failing ones, 0-7."""
+    rank: int
+
+
+class Provenance(Noun):
+    """Where a training row came from."""
+
+    kind: Literal["repair", "contrast", "retention", "seed", "imported"]
+    source: str
+    """A finding id, a dataset name, or a file and row."""
+    licence: str
+    conversation_id: str | None = None
+    scenario_id: str | None = None
+    family: str | None = None
+    harm: str | None = None
+    round: int = 0
+
+
+class Pair(Noun):
+    """A preference row in TRL's own keys."""
+
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+    provenance: Provenance
+
+
+class Example(Noun):
+    """A supervised row in TRL's own key."""
+
+    messages: tuple[Message, ...]
+    provenance: Provenance
+
+
+class Dataset(Noun):
+    """A frozen set of training rows, by the hash of its rows."""
+
+    id: str
+    path: str
+    """Folder with examples.jsonl, pairs.jsonl and card.json."""
+    examples: int
+    pairs: int
+    mixture: dict[str, int]
+    """Kind -> rows."""
+    dropped: dict[str, int]
+    """Reason -> rows."""
+    licences: tuple[str, ...]
+
+
+class Checkpoint(Noun):
+    """Weights or adapter with their manifest."""
+
+    id: str
+    path: str
+    """A plain transformers folder (merged weights)."""
+    parent_id: str
+    dataset_id: str
+    settings_id: str
+    stages: tuple[str, ...]
+    """sft, dpo in the order they ran."""
+    curves: dict[str, tuple[dict[str, float], ...]]
+    """Stage -> logged rows (step, loss, and for dpo margin and accuracy)."""
+    stage_paths: dict[str, str] = {}
+    """Stage -> its own folder, so that SFT's and DPO's contributions can be measured apart."""
+    seconds: float = 0.0
+
+
+class RuleResult(Noun):
+    """What the gate found on one rule."""
+
+    rule: str
+    verdict: Literal["passed", "failed", "cannot_tell"]
+    detail: str
+
+
+class GateDecision(Noun):
+    """Whether the target may be released, rule by rule."""
+
+    verdict: Literal["passed", "failed", "cannot_tell"]
+    rules: tuple[RuleResult, ...]
+
+
+# ── what each role must be able to do ──
+
+
+class Model(Protocol):
+    """Anything that answers messages."""
+
+    name: str
+    identity: str
+    """Hash of the weights, or of endpoint and model name. Decoding is added by the caller."""
+
+    async def generate(self, messages: Sequence[Message], decoding: Decoding) -> Reply:
+        """Answer once, without retrying. Raises what models/endpoint.py documents."""
+        ...
+
+    async def close(self) -> None:
+        """Free connections or weights."""
+        ...
+
+
+class Thread(Protocol):
+    """One party's journalled line to a model within one conversation (calls.py)."""
+
+    async def ask(self, messages: Sequence[Message], decoding: Decoding | None = None) -> Reply:
+        """Ask, or answer from the journal. Raises CallFailed after the last retry."""
+        ...
+
+    def fork(self) -> "Thread":
+        """Branch here: what is asked on the copy leaves this thread's key chain as it is."""
+        ...
+
+
+class SimulatedUser(Protocol):
+    """The user's side of one conversation."""
+
+    async def next_turn(self, turns: Sequence[Message]) -> str | None:
+        """Write the next user turn, the first when `turns` is empty; None ends the conversation."""
+        ...
+
+
+class Simulator(Protocol):
+    """Who plays the user. `begin` gives one conversation's user."""
+
+    identity: str
+
+    def begin(self, scenario: Scenario, sample: int) -> SimulatedUser:
+        """Start the user's side of one conversation."""
+        ...
+
+
+class AttackingUser(Protocol):
+    """The attacker's side of one conversation: words only, technique drivers decide when."""
+
+    async def write(self, turns: Sequence[Message], step: int, steps: int) -> str | None:
+        """Write the attack turn for `step` of `steps` (from 0); None: the attacker will not (attacker-failed)."""
+        ...
+
+
+class Attacker(Protocol):
+    """Who writes attacks."""
+
+    identity: str
+
+    def begin(self, scenario: Scenario, technique: Technique, persona: Persona, sample: int) -> AttackingUser:
+        """Start the attacking side of one conversation."""
+        ...
+
+
+class Judge(Protocol):
+    """Who says how harmful, grounded or refusing a conversation was."""
+
+    judge_id: str
+
+    async def judge(self, scenario: Scenario, conversation: Conversation) -> Verdict:
+        """Judge the whole conversation; an unreadable answer is an unscored verdict, never an exception."""
+        ...
+
+
+class Teacher(Protocol):
+    """Who writes the answer that should have been given."""
+
+    identity: str
+
+    async def answer(self, scenario: Scenario, turns: Sequence[Message]) -> str | None:
+        """Answer the last user turn safely and helpfully (a benign one: helpfully); None: could not."""
+        ...
