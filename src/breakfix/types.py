@@ -1,6 +1,6 @@
 """The nouns of breakfix, one word a thing (docs/glossary.md), all frozen.
 
-Whatever crosses a border between files is one of these. They hold no behaviour beyond small derived facts, and they know
+Whatever crosses a border between files is one of these. They hold no behaviour beyond small derived facts, and know
 nothing of models, files or statistics. Protocols at the end say what each role must be able to do.
 """
 
