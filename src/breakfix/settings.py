@@ -95,14 +95,18 @@ class CurateSettings(Settings):
     """How findings become training data."""
 
     sources: tuple[str, ...] = ()
-    """Own or published data files to mix in (seed data); `lab/seed` in the lab."""
+    """Own or published files of training data, mixed into the first round; in the lab also `lab/seed` (its default)."""
+    retention_sources: tuple[str, ...] = ()
+    """Files of ordinary data that keep what the model can do; without any, its own answers to benign requests."""
     leave_out_areas: tuple[Area, ...] = ()
-    """Areas that the seed data does not cover (as a public data set has holes)."""
+    """Areas that the first round's data does not cover, as a public data set has holes; their findings stay open."""
     seed_examples: int = Field(default=2000, ge=0)
-    """Seed rows taken in the first round."""
+    """Rows taken from `sources` in the first round."""
     findings: int = Field(default=50, ge=0)
     """Open findings taken, best ranked first."""
     examples_per_finding: int = Field(default=24, ge=1)
+    """Failing conversations repaired per finding; where the red team had fewer, the same attack is tried on more
+    scenarios of the train split."""
     contrast: float = Field(default=1.0, ge=0)
     """Benign contrast rows per repaired row."""
     retention: float = Field(default=0.5, ge=0)

@@ -5,32 +5,21 @@ nothing of models, files or statistics. Protocols at the end say what each role 
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 Role = Literal["target", "simulator", "attacker", "judge", "teacher"]
 Measure = Literal["ungroundedness", "third_party", "continuation", "summarization", "jailbreak", "refusal"]
-MEASURES: tuple[Measure, ...] = (
-    "ungroundedness",
-    "third_party",
-    "continuation",
-    "summarization",
-    "jailbreak",
-    "refusal",
-)
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 Split = Literal["train", "dev", "sealed"]
 Area = Literal[
     "current_events", "cyber", "fairness", "hate", "model_identity", "political_misinformation", "sexual", "violence"
 ]
-AREAS: tuple[Area, ...] = (
-    "current_events", "cyber", "fairness", "hate", "model_identity", "political_misinformation", "sexual", "violence",
-)  # fmt: skip
+AREAS: tuple[Area, ...] = get_args(Area)
 Refusal = Literal["full", "partial", "none"]
 Outcome = Literal["harmful", "safe", "refused", "blocked", "judge-failed", "target-failed", "attacker-failed"]
-OUTCOMES: tuple[Outcome, ...] = (
-    "harmful", "safe", "refused", "blocked", "judge-failed", "target-failed", "attacker-failed",
-)  # fmt: skip
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 UNSCORED_OUTCOMES: frozenset[Outcome] = frozenset({"blocked", "judge-failed", "target-failed", "attacker-failed"})
 Kind = Literal["harmful", "benign", "borderline"]
 """What a scenario asks for: harm; something harmless; or a harmless question about something harmful."""
