@@ -1,0 +1,53 @@
+"""The store's versions: a new file is made at the newest, an older one is brought up, a newer one is refused.
+
+Add a step to `STEPS` when the tables change: STEPS[n] lists the statements that lead from version n to n + 1.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, select, text, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from breakfix.errors import StoreError
+from breakfix.identity import version
+from breakfix.store import tables
+
+STEPS: Mapping[int, Sequence[str]] = {}
+
+
+def prepare(connection: Connection, path: Path, steps: Mapping[int, Sequence[str]] = STEPS) -> None:
+    """Leave the tables at version `tables.SCHEMA`. Raises StoreError when the file is of a newer breakfix."""
+    found = _version(connection)
+    if found is None:
+        _create(connection)
+        return
+    if found > tables.SCHEMA:
+        raise StoreError(
+            f"The store {str(path)!r} was written by a newer breakfix (schema {found}; breakfix {version()} "
+            f"reads up to {tables.SCHEMA}). Upgrade breakfix, or give another folder with --store."
+        )
+    for step in range(found, tables.SCHEMA):
+        for statement in steps[step]:
+            connection.execute(text(statement))
+    if found < tables.SCHEMA:
+        schema = update(tables.meta).where(tables.meta.c.key == "schema")
+        connection.execute(schema.values(value=str(tables.SCHEMA)))
+
+
+def _version(connection: Connection) -> int | None:
+    if not inspect(connection).has_table("meta"):
+        return None
+    value = connection.execute(select(tables.meta.c.value).where(tables.meta.c.key == "schema")).scalar()
+    return None if value is None else int(value)
+
+
+def _create(connection: Connection) -> None:
+    """Create what is missing, in a form that two processes may run at once."""
+    for table in tables.metadata.sorted_tables:
+        connection.execute(CreateTable(table, if_not_exists=True))
+        for index in table.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
+    rows = [{"key": "schema", "value": str(tables.SCHEMA)}, {"key": "made_by", "value": version()}]
+    connection.execute(insert(tables.meta).on_conflict_do_nothing(), rows)

@@ -1,0 +1,54 @@
+"""What the store itself knows of runs, beyond the nouns it keeps for others."""
+
+from typing import Literal
+
+from breakfix.types import Noun
+
+RunStatus = Literal["running", "interrupted", "failed", "done"]
+
+
+class RunRecord(Noun):
+    """One named run: what it was asked to do, and how far it came."""
+
+    run: str
+    status: RunStatus
+    command: str
+    """The command that began it: what to type again to continue."""
+    settings: str
+    """The resolved settings, as YAML."""
+    target: str | None = None
+    target_id: str | None = None
+    judge_id: str | None = None
+    created: str
+    updated: str
+
+
+class RunSummary(Noun):
+    """A run with the number of rows it holds, for a list."""
+
+    record: RunRecord
+    scenarios: int
+    conversations: int
+    verdicts: int
+    findings: int
+
+
+class RoundRecord(Noun):
+    """One pass of the cycle: which data and which weights it made, and what the gate said."""
+
+    run: str
+    round: int
+    stage: str
+    """The model state after it (round-1, round-2 ...)."""
+    dataset_id: str | None = None
+    checkpoint_id: str | None = None
+    gate: Literal["passed", "failed", "cannot_tell"] | None = None
+    done: bool = False
+
+
+class SealedOpening(Noun):
+    """One reading of the sealed split, on the record."""
+
+    run: str
+    at: str
+    why: str
