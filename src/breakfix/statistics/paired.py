@@ -1,0 +1,158 @@
+"""Before and after: tests and intervals for differences, from numbers alone.
+
+All differences are after minus before. docs/methods.md gives each formula with its source. This module knows nothing
+of scenarios or verdicts.
+"""
+
+import math
+from collections.abc import Hashable, Sequence
+
+from breakfix.statistics.intervals import (
+    FEWEST_MIXED_CLUSTERS,
+    USUAL,
+    Precision,
+    cluster_bootstrap_mean,
+    cluster_sums,
+    wilson,
+)
+
+
+def mcnemar_exact(b: int, c: int) -> float:
+    """Test b pairs that changed one way against c that changed the other, two-sided and exact (McNemar 1947)."""
+    changed = b + c
+    if changed == 0:
+        return 1.0
+    tail = sum(math.comb(changed, k) for k in range(min(b, c) + 1))
+    return float(min(1.0, 2 * tail / 2**changed))
+
+
+def sign_flip(before: Sequence[float], after: Sequence[float], clusters: Sequence[Hashable]) -> float:
+    """Test paired whole numbers by swapping before and after within whole clusters: exact, two-sided.
+
+    The null distribution of the summed difference is built by convolution, one cluster at a time (Fisher 1935; for
+    clusters Gail et al. 1996). With one pair of 0/1 a cluster it is McNemar's exact test.
+    """
+    import numpy as np
+
+    differences = [late - early for early, late in zip(before, after, strict=True)]
+    if any(value != int(value) for value in differences):
+        raise ValueError("sign_flip needs whole numbers")
+    steps = [abs(int(total)) for total in cluster_sums(differences, clusters)[0] if total]
+    observed = abs(int(sum(differences)))
+    reach = sum(steps)
+    if observed == 0 or reach == 0:
+        return 1.0
+    chance = np.zeros(2 * reach + 1)
+    chance[reach] = 1.0
+    for step in steps:
+        moved = np.zeros_like(chance)
+        moved[step:] += chance[: len(chance) - step]
+        moved[: len(chance) - step] += chance[step:]
+        chance = moved / 2
+    return float(min(1.0, chance[: reach - observed + 1].sum() + chance[reach + observed :].sum()))
+
+
+def fisher_exact(before: tuple[int, int], after: tuple[int, int]) -> float:
+    """Test two independent rates, each (k, n), two-sided: tables no likelier than the one seen (Fisher 1935)."""
+    (had, tried), (has, retried) = before, after
+    events, everything = had + has, tried + retried
+    ways = {
+        k: math.comb(tried, k) * math.comb(retried, events - k)
+        for k in range(max(0, events - retried), min(events, tried) + 1)
+    }
+    return min(1.0, sum(way for way in ways.values() if way <= ways[had]) / math.comb(everything, events))
+
+
+def newcombe(before: tuple[float, float], after: tuple[float, float], level: float = 0.95) -> tuple[float, float]:
+    """Bound the difference of two independent rates, each (k, n): Newcombe 1998b, method 10."""
+    return _square_and_add(before, after, 0.0, level)
+
+
+def newcombe_paired(table: tuple[float, float, float, float], level: float = 0.95) -> tuple[float, float]:
+    """Bound the difference of two paired rates: Newcombe 1998c, method 10 (continuity-corrected phi).
+
+    `table` counts pairs: in both, before only, after only, in neither.
+    """
+    both, early, late, neither = table
+    n = both + early + late + neither
+    product = (both + early) * (late + neither) * (both + late) * (early + neither)
+    lean = both * neither - early * late
+    if lean > 0:
+        lean = max(0.0, lean - n / 2)
+    phi = lean / math.sqrt(product) if product > 0 else 0.0
+    return _square_and_add((both + early, n), (both + late, n), phi, level)
+
+
+def paired_interval(
+    before: Sequence[float],
+    after: Sequence[float],
+    clusters: Sequence[Hashable],
+    precision: Precision = USUAL,
+    *,
+    top: float = 1.0,
+) -> tuple[float, float]:
+    """Bound the mean difference of values from 0 to `top` by the method that their clusters allow.
+
+    Newcombe's paired interval where all are 0 or `top` and every cluster is single; else a cluster bootstrap of the
+    differences; and where fewer than five clusters changed at all, Newcombe's with each cluster counted once.
+    """
+    differences = [late - early for early, late in zip(before, after, strict=True)]
+    totals, _ = cluster_sums(differences, clusters)
+    is_binary = all(value in (0, top) for value in (*before, *after))
+    if len(totals) == len(differences) and is_binary:
+        low, high = newcombe_paired(_pair_table(before, after), precision.level)
+    elif sum(total != 0 for total in totals) >= FEWEST_MIXED_CLUSTERS and len(set(totals)) > 1:
+        return cluster_bootstrap_mean(differences, clusters, precision)
+    elif is_binary:
+        scale = len(totals) / len(differences)
+        both, early, late, neither = (count * scale for count in _pair_table(before, after))
+        low, high = newcombe_paired((both, early, late, neither), precision.level)
+    else:
+        effective, n = len(totals), len(differences)
+        first, last = (min(1.0, math.fsum(side) / n / top) * effective for side in (before, after))
+        low, high = newcombe((first, effective), (last, effective), precision.level)
+    return low * top, high * top
+
+
+def paired_test(before: Sequence[float], after: Sequence[float], clusters: Sequence[Hashable]) -> float:
+    """Give the exact two-sided p: McNemar where every cluster is one pair of 0 and 1, else the sign-flip by cluster."""
+    single = len(set(clusters)) == len(clusters)
+    if single and all(value in (0, 1) for value in (*before, *after)):
+        _, early, late, _ = _pair_table(before, after)
+        return mcnemar_exact(early, late)
+    return sign_flip(before, after, clusters)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Adjust p-values of one family, in the order given (Holm 1979): the chance of any false alarm is held."""
+    order = sorted(range(len(ps)), key=lambda place: ps[place])
+    adjusted = [0.0] * len(ps)
+    highest = 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(ps) - rank) * ps[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def _pair_table(before: Sequence[float], after: Sequence[float]) -> tuple[int, int, int, int]:
+    pairs = [(early > 0, late > 0) for early, late in zip(before, after, strict=True)]
+    return (
+        pairs.count((True, True)),
+        pairs.count((True, False)),
+        pairs.count((False, True)),
+        pairs.count((False, False)),
+    )
+
+
+def _square_and_add(
+    before: tuple[float, float], after: tuple[float, float], phi: float, level: float
+) -> tuple[float, float]:
+    first, last = before[0] / before[1], after[0] / after[1]
+    first_low, first_high = wilson(*before, level)
+    last_low, last_high = wilson(*after, level)
+    down, up = last - last_low, first_high - first
+    rise, fall = last_high - last, first - first_low
+    difference = last - first
+    low = difference - math.sqrt(max(0.0, down * down - 2 * phi * down * up + up * up))
+    high = difference + math.sqrt(max(0.0, rise * rise - 2 * phi * rise * fall + fall * fall))
+    return max(-1.0, low), min(1.0, high)
