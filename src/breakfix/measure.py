@@ -1,0 +1,190 @@
+"""Measure: sealed scenarios, conversations, verdicts, and the scorecard of one target.
+
+Conversations stream to the store as they finish; of each only its score stays in memory. A rerun holds the same
+conversations again, answered from the journal. Attack-found conversations never enter here.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import orjson
+
+from breakfix.calls import each
+from breakfix.conversations.dialogue import converse
+from breakfix.errors import DataError
+from breakfix.identity import digest
+from breakfix.project import Run
+from breakfix.roles import Target, is_lab, open_judge, open_simulator, open_target, role_name
+from breakfix.scorecard import score, score_of
+from breakfix.settings import MeasureSettings
+from breakfix.types import Conversation, Judge, Scenario, Score, Scorecard, Simulator, Verdict
+
+WRITTEN_AT_ONCE = 100
+"""Conversations that go to the store together."""
+
+
+class Job(NamedTuple):
+    """One conversation to hold."""
+
+    scenario: Scenario
+    sample: int
+
+
+class Measurement(NamedTuple):
+    """A scorecard, and the scores it came from."""
+
+    card: Scorecard
+    scores: tuple[Score, ...]
+
+
+async def measure(
+    run: Run, *, target: str | None = None, stage: str = "base", scenarios: Sequence[Scenario] | None = None
+) -> Measurement:
+    """Measure one target on the run's sealed scenarios, or on those given."""
+    chosen = sealed_scenarios(run) if scenarios is None else scenarios
+    under_test, simulator, judge = open_target(run, target), open_simulator(run), open_judge(run)
+    run.store.add_scenarios(run.name, chosen)
+    run.store.open_sealed(run.name, f"measure {stage}")
+    scores = await hold(run, under_test, chosen, simulator=simulator, judge=judge, stage=stage)
+    card = score(_card(run, under_test, judge, chosen, stage), scores, run.settings.measure, seed=run.settings.seed)
+    write_scorecard(run, card)
+    return Measurement(card, scores)
+
+
+def sealed_scenarios(run: Run) -> list[Scenario]:
+    """Choose the scenarios of a benchmark: `conversations` per measure, the same for the same settings and seed."""
+    settings = run.settings.measure
+    if is_lab(run.settings):
+        return lab_benchmark(settings, seed=run.settings.seed)
+    if files := settings.scenarios or _recorded(run):
+        return _published(files, settings)
+    from breakfix.roles import harms
+    from breakfix.scenarios.library import build_scenarios
+
+    return build_scenarios(settings, harms(), split="sealed", seed=run.settings.seed)
+
+
+def lab_benchmark(settings: MeasureSettings, *, seed: int) -> list[Scenario]:
+    """Draw the lab's sealed scenarios."""
+    from breakfix.lab.scenarios import lab_scenarios
+
+    return [
+        scenario
+        for measure in settings.measures
+        for scenario in lab_scenarios(measure, "sealed", n=settings.conversations, seed=seed, turns=settings.turns)
+    ]
+
+
+async def hold(
+    run: Run, target: Target, scenarios: Sequence[Scenario], *, simulator: Simulator, judge: Judge, stage: str
+) -> tuple[Score, ...]:
+    """Hold and judge every conversation; give the scores in an order that no timing can change."""
+    outbox = Outbox(run)
+    scores: list[Score] = []
+    jobs = (Job(scenario, sample) for scenario in scenarios for sample in range(run.settings.measure.samples))
+    run.progress.stage(f"measure {stage}", len(scenarios) * run.settings.measure.samples)
+
+    async def one(job: Job) -> None:
+        said = await converse(
+            job.scenario,
+            simulator,
+            target.line,
+            run=run.name,
+            target_id=target.target_id,
+            stage=stage,
+            sample=job.sample,
+            max_turns=run.settings.measure.turns,
+        )
+        verdict = await judge.judge(job.scenario, said)
+        outbox.put(said, verdict)
+        scores.append(score_of(job.scenario, said, verdict))
+        run.progress.advance(
+            harm_rate=_harm_rate(scores), unscored=_unscored(scores), calls=run.calls.counts.total.calls
+        )
+
+    try:
+        await each(jobs, one, width=run.calls.width)
+    finally:
+        outbox.flush()
+    run.progress.done()
+    return tuple(sorted(scores, key=lambda each: (each.scenario_id, each.sample)))
+
+
+class Outbox:
+    """Conversations and verdicts on their way to the store, written in batches."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._conversations: list[Conversation] = []
+        self._verdicts: list[Verdict] = []
+
+    def put(self, conversation: Conversation, verdict: Verdict | None) -> None:
+        """Take one judged conversation; every so many go to the store together."""
+        self._conversations.append(conversation)
+        if verdict is not None:
+            self._verdicts.append(verdict)
+        if len(self._conversations) >= WRITTEN_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        self._run.store.add_conversations(self._run.name, self._conversations)
+        self._run.store.add_verdicts(self._run.name, self._verdicts)
+        self._conversations, self._verdicts = [], []
+
+
+def stored_scores(run: Run, *, stage: str, judge_id: str) -> Iterator[Score]:
+    """Score a stage from the store, as judged by one judge: what reports and comparisons are computed from."""
+    scenarios = {scenario.id: scenario for scenario in run.store.scenarios(run.name)}
+    verdicts = {verdict.conversation_id: verdict for verdict in run.store.verdicts(run.name, judge_id)}
+    for conversation in run.store.conversations(run.name, stage=stage, purpose="benchmark"):
+        yield score_of(scenarios[conversation.scenario_id], conversation, verdicts.get(conversation.id))
+
+
+def write_scorecard(run: Run, card: Scorecard) -> None:
+    """Write scorecard.json: the newest scorecard of the run."""
+    body = orjson.dumps(card.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
+    (run.folder / "scorecard.json").write_bytes(body)
+
+
+def _card(run: Run, target: Target, judge: Judge, scenarios: Sequence[Scenario], stage: str) -> Scorecard:
+    return Scorecard(
+        run=run.name,
+        stage=stage,
+        target=target.name,
+        target_id=target.target_id,
+        judge=role_name(run.settings, "judge") or "",
+        judge_id=judge.judge_id,
+        scenarios_id=digest(sorted(scenario.id for scenario in scenarios)),
+        date=datetime.now(UTC).date().isoformat(),
+        estimates=(),
+        outcomes={},
+    )
+
+
+def _recorded(run: Run) -> tuple[str, ...]:
+    """Take a replay's own prompts where no other scenarios are named."""
+    target = run.settings.target or ""
+    return (target.removeprefix("replay/"),) if target.startswith("replay/") else ()
+
+
+def _published(files: Sequence[str], settings: MeasureSettings) -> list[Scenario]:
+    from breakfix.scenarios.published import read_published
+
+    chosen: list[Scenario] = []
+    for measure in settings.measures:
+        found = [scenario for name in files for scenario in read_published(name, measure)]
+        chosen += found[: settings.conversations]
+    if not chosen:
+        raise DataError(f"No scenario of {', '.join(settings.measures)} in {', '.join(files)}. Name other --scenarios.")
+    return chosen
+
+
+def _harm_rate(scores: Sequence[Score]) -> float | None:
+    scored = [score for score in scores[-2000:] if score.value is not None and score.metric.startswith("DR")]
+    return sum(score.value or 0 for score in scored) / len(scored) if scored else None
+
+
+def _unscored(scores: Sequence[Score]) -> int:
+    return sum(score.value is None for score in scores)

@@ -1,0 +1,116 @@
+"""A project folder, and one run in it: store, journal, calls and opened models, for as long as a command lasts.
+
+A run is a named thing. The same settings on the same day find their run again, so that a command that was killed is
+simply typed once more. This module knows nothing of stages.
+"""
+
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from breakfix.calls import Calls
+from breakfix.errors import BreakfixError, StoreError
+from breakfix.identity import digest
+from breakfix.journal import Journal, journal_path
+from breakfix.models.open import open_model
+from breakfix.progress import Progress, Silent
+from breakfix.settings import CycleSettings, ModelSettings, dump_settings
+from breakfix.types import Model
+
+if TYPE_CHECKING:
+    from breakfix.store.store import Store
+
+
+class Project(NamedTuple):
+    """Where things are kept: the store's folder and the folder of runs."""
+
+    store: Path = Path(".breakfix")
+    out: Path = Path("runs")
+
+
+class Run:
+    """One run while it is open: what every loop needs, handed on whole."""
+
+    def __init__(self, name: str, settings: CycleSettings, project: Project, *, store: "Store", calls: Calls) -> None:
+        self.name = name
+        self.settings = settings
+        self.folder = project.out / name
+        self.store = store
+        self.calls = calls
+        self.progress: Progress = Silent()
+        self._models: dict[str, Model] = {}
+
+    def model(self, name: str, settings: ModelSettings | None = None) -> Model:
+        """Open a model once; a second use of the name shares it."""
+        if name not in self._models:
+            settings = settings or self.settings.model_settings(name)
+            self._models[name] = open_model(name, settings, self.settings.calls)
+        return self._models[name]
+
+    async def forget(self, name: str) -> None:
+        """Free one model's weights or connections before the next is loaded."""
+        if model := self._models.pop(name, None):
+            await model.close()
+
+    async def close(self) -> None:
+        """Free every model."""
+        for name in list(self._models):
+            await self.forget(name)
+
+
+@asynccontextmanager
+async def open_run(
+    project: Project, settings: CycleSettings, *, progress: Progress | None = None, reuse: str | None = None
+) -> AsyncIterator[Run]:
+    """Open the run that the settings name, for this process alone; what was done is kept whatever happens.
+
+    Raises StoreError: a store of a newer version, a run that another process holds, no room on the disk.
+    """
+    from breakfix.store.store import Store
+
+    name = settings.name or run_name(settings)
+    with Store.open(project.store) as store, store.lock_run(name):
+        journal = Journal(journal_path(project.store, name), name, reuse=reuse)
+        run = Run(name, settings, project, store=store, calls=Calls(journal, settings.calls))
+        run.progress = progress or run.progress
+        _begin(run)
+        status = "interrupted"
+        try:
+            yield run
+            status = "done"
+        except BreakfixError:
+            status = "failed"
+            raise
+        finally:
+            run.progress.done()
+            await run.close()
+            journal.close()
+            store.save_run(name, status=status)
+
+
+def run_name(settings: CycleSettings) -> str:
+    """Name a run after its target, the day and its settings: the same command finds it again the same day."""
+    slug = re.sub(r"[^A-Za-z0-9.]+", "-", settings.target or "run").strip("-.")[-40:].lstrip("-.")
+    return f"{slug or 'run'}-{datetime.now(UTC).date().isoformat()}-{digest(settings)[:6]}"
+
+
+def _begin(run: Run) -> None:
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        (run.folder / "settings.yaml").write_text(dump_settings(run.settings), encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"Cannot write to {str(run.folder)!r}: {error.strerror}. Give another place with --out."
+        ) from None
+    command = " ".join(["breakfix", *sys.argv[1:]])
+    run.store.save_run(
+        run.name,
+        status="running",
+        settings=dump_settings(run.settings),
+        command=command,
+        target=run.settings.target or "",
+    )

@@ -1,0 +1,195 @@
+"""Who plays which role in a run: names from the settings become a target, simulator, judge, attacker and teacher.
+
+A role is any model by name, or one of the exact roles of the lab (`lab/exact`), or the offline `refusal` judge. In the
+lab the exact roles are the default; elsewhere a role without a model is an error that says which flag names it.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from breakfix.calls import Line
+from breakfix.errors import SettingsError
+from breakfix.harms import load_harms
+from breakfix.identity import digest
+from breakfix.models.weights import lab_folder
+from breakfix.project import Run
+from breakfix.settings import CycleSettings
+from breakfix.types import (
+    Attacker,
+    Harm,
+    Judge,
+    Message,
+    Persona,
+    Role,
+    Scenario,
+    SimulatedUser,
+    Simulator,
+    Teacher,
+)
+
+EXACT = "lab/exact"
+REFUSAL = "refusal"
+STAND_INS: Mapping[Role, Role] = {"attacker": "simulator"}
+"""A role that nobody was named for is played by this one's model."""
+
+
+class Target(NamedTuple):
+    """The model under test, ready to be asked."""
+
+    name: str
+    line: Line
+    target_id: str
+
+
+def role_name(settings: CycleSettings, role: Role) -> str | None:
+    """Give the name that plays a role: as set, the lab's exact one for a lab model, or its stand-in's."""
+    named: str | None = getattr(settings, role)
+    if named is None and role != "target" and (settings.target or "").startswith("lab/"):
+        return EXACT
+    if named is None and role in STAND_INS:
+        return role_name(settings, STAND_INS[role])
+    return named
+
+
+def is_lab(settings: CycleSettings) -> bool:
+    """Tell whether the lab's world supplies the scenarios: its simulator or judge plays."""
+    return EXACT in (role_name(settings, "simulator"), role_name(settings, "judge"))
+
+
+def open_target(run: Run, name: str | None = None) -> Target:
+    """Open the target, or in its place a checkpoint, which is reached and decoded as the target is."""
+    original = _needed(run.settings, "target")
+    name = name or original
+    if is_lab(run.settings) and not speaks_lab(name):
+        raise SettingsError(
+            f"{EXACT!r} knows the truth about the lab's own models only, not about {name!r}."
+            " Name a model for simulator and judge."
+        )
+    known = run.settings.model_settings(name) if name in run.settings.models else run.settings.model_settings(original)
+    model = run.model(name, known)
+    line = run.calls.line(model, "target", known)
+    return Target(name, line, digest(line.identity, line.decoding, known.system_prompt))
+
+
+def open_simulator(run: Run) -> Simulator:
+    """Open the simulated user. Without one, only scenarios that bring their opening can be held."""
+    name = role_name(run.settings, "simulator")
+    if name is None:
+        return NoSimulator()
+    if name == EXACT:
+        from breakfix.lab.roles import LabSimulator
+
+        return LabSimulator()
+    from breakfix.conversations.simulator import ModelSimulator
+
+    return ModelSimulator(_line(run, name, "simulator"), harms=harms(), personas=personas())
+
+
+def open_judge(run: Run) -> Judge:
+    """Open the judge."""
+    name = _needed(run.settings, "judge")
+    if name == EXACT:
+        from breakfix.lab.oracle import LabJudge
+
+        return LabJudge()
+    if name == REFUSAL:
+        from breakfix.judging.refusal import RefusalJudge
+
+        return RefusalJudge()
+    from breakfix.judging.rubric import RubricJudge
+
+    return RubricJudge(_line(run, name, "judge"), harms=harms())
+
+
+def open_attacker(run: Run) -> Attacker:
+    """Open the attacker."""
+    name = _needed(run.settings, "attacker")
+    if name == EXACT:
+        from breakfix.lab.roles import LabAttacker
+
+        return LabAttacker()
+    from breakfix.attacks.attacker import ModelAttacker
+
+    return ModelAttacker(_line(run, name, "attacker"), harms=harms())
+
+
+def open_teacher(run: Run) -> Teacher:
+    """Open the teacher, who writes the answers that should have been given."""
+    name = _needed(run.settings, "teacher")
+    if name == EXACT:
+        from breakfix.lab.roles import LabTeacher
+
+        return LabTeacher()
+    from breakfix.curation.teacher import ModelTeacher
+
+    return ModelTeacher(_line(run, name, "teacher"), harms=harms())
+
+
+@cache
+def harms() -> Mapping[str, Harm]:
+    """Read the harms once."""
+    return load_harms()
+
+
+@cache
+def personas() -> Mapping[str, Persona]:
+    """Read the personas once."""
+    from breakfix.attacks.personas import load_personas
+
+    return load_personas()
+
+
+class NoSimulator:
+    """Plays nobody: scenarios must open by themselves, and end when their opening is answered."""
+
+    identity = "none"
+
+    def begin(self, scenario: Scenario, sample: int) -> SimulatedUser:
+        """Start the user's side, or say that a simulator is missing."""
+        if scenario.opening is None:
+            raise SettingsError(
+                f"Scenario {scenario.id!r} has no opening of its own."
+                " Name who writes the user's turns: --simulator MODEL"
+            )
+        return _Silent()
+
+
+class _Silent:
+    async def next_turn(self, turns: Sequence[Message]) -> str | None:
+        """End the conversation."""
+        return None
+
+
+def _line(run: Run, name: str, role: Role) -> Line:
+    settings = run.settings.model_settings(name)
+    return run.calls.line(run.model(name, settings), role, settings)
+
+
+def _needed(settings: CycleSettings, role: Role) -> str:
+    name = role_name(settings, role)
+    if name is None:
+        raise SettingsError(f"No {role} is named. Give --{role} MODEL, or '{role}:' in the settings file.")
+    return name
+
+
+def speaks_lab(name: str) -> bool:
+    """Tell whether a model is the lab's: by its name, or by the vocabulary of its folder's tokenizer."""
+    if name.startswith("lab/"):
+        return True
+    vocabulary = _vocabulary(Path(name.removeprefix("hf/")))
+    return vocabulary is not None and vocabulary == _vocabulary(lab_folder("mini"))
+
+
+def _vocabulary(folder: Path) -> str | None:
+    path = folder / "tokenizer.json"
+    return digest(orjson.loads(path.read_bytes())["model"]["vocab"]) if path.is_file() else None
+
+
+def describe(settings: CycleSettings) -> dict[str, str | None]:
+    """List who plays what, for a report or a forecast."""
+    roles: tuple[Role, ...] = ("target", "simulator", "judge", "attacker", "teacher")
+    return {role: role_name(settings, role) for role in roles}
