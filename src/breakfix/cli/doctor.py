@@ -1,0 +1,157 @@
+"""`breakfix doctor`: what is installed, what is missing, which models answer, and the remedy for each."""
+
+import asyncio
+import importlib
+import importlib.util
+import platform
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import typer
+
+from breakfix.cli.options import BEGIN, OUT, STORE, Json, OutFolder, Overrides, SettingsFile, StoreFolder, read_settings
+
+if TYPE_CHECKING:
+    from breakfix.settings import CycleSettings
+
+LEAST_PYTHON = (3, 11)
+LEAST_FREE_GB = 2.0
+ANSWER_WITHIN_S = 30.0
+EXTRAS = {
+    "train": ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors"),
+    "parquet": ("pyarrow",),
+}
+ADDS = {"train": "local weights and training", "parquet": "runs export --format parquet"}
+MARKS = {"ok": "✓", "optional": "·", "problem": "✗"}
+
+
+class Finding(NamedTuple):
+    """What was looked at, how it is, and what to do about it."""
+
+    what: str
+    state: Literal["ok", "optional", "problem"]
+    detail: str
+    remedy: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command("doctor", rich_help_panel=BEGIN)(doctor)
+
+
+def doctor(
+    settings: SettingsFile = None,
+    overrides: Overrides = None,
+    model: Annotated[list[str] | None, typer.Option("--model", "-m", metavar="MODEL", help="Ask it too.")] = None,
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+    as_json: Json = False,
+) -> None:
+    """Look at versions, extras, GPU, disk, store and models, and name the remedy for what is missing.
+
+    Each model of the settings is asked for one word.
+
+    Example: breakfix doctor -c breakfix.yaml
+    """
+    whole = read_settings(settings, overrides, {})
+    names = list(dict.fromkeys([*_models(whole), *(model or ())]))
+    answers = [_answer(name, whole) for name in names]
+    found = [_python(), *map(_extra, EXTRAS), _gpu(), _disk(out), _store(store), *answers]
+    if as_json:
+        from breakfix.cli.results import print_json
+
+        print_json({"findings": [finding._asdict() for finding in found]})
+    else:
+        for finding in found:
+            typer.echo(f"{MARKS[finding.state]} {finding.what}: {finding.detail}")
+            if finding.remedy:
+                typer.echo(f"    → {finding.remedy}")
+    if any(finding.state == "problem" for finding in found):
+        raise typer.Exit(2)
+
+
+def _python() -> Finding:
+    from breakfix.identity import version
+
+    detail = f"breakfix {version()}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    if sys.version_info < LEAST_PYTHON:
+        return Finding("version", "problem", detail, "Install Python 3.11 or later.")
+    return Finding("version", "ok", detail)
+
+
+def _extra(extra: str) -> Finding:
+    packages = EXTRAS[extra]
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        detail = f"without {', '.join(missing)}: no {ADDS[extra]}"
+        return Finding(f"extra [{extra}]", "optional", detail, f"pip install 'breakfix[{extra}]'")
+    return Finding(f"extra [{extra}]", "ok", ", ".join(f"{name} {metadata.version(name)}" for name in packages))
+
+
+def _gpu() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding("GPU", "optional", "not looked for: that needs torch")
+    cuda: Any = importlib.import_module("torch.cuda")
+    if not cuda.is_available():
+        return Finding("GPU", "optional", "none: local weights run on the CPU, which is enough for the lab")
+    cards = [cuda.get_device_properties(number) for number in range(cuda.device_count())]
+    return Finding("GPU", "ok", ", ".join(f"{card.name}, {card.total_memory / 1e9:.0f} GB" for card in cards))
+
+
+def _disk(out: Path) -> Finding:
+    there = next(folder for folder in (out.resolve(), *out.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(there).free / 1e9
+    if free < LEAST_FREE_GB:
+        return Finding("disk", "problem", f"{free:.1f} GB free", "Free some space, or give another folder with --out.")
+    return Finding("disk", "ok", f"{free:.1f} GB free")
+
+
+def _store(folder: Path) -> Finding:
+    from breakfix.errors import StoreError
+    from breakfix.store.store import Store
+
+    if not (folder / "store.db").exists():
+        return Finding("store", "ok", f"none in {folder} yet; the first run makes it")
+    try:
+        with Store.open(folder) as store:
+            return Finding("store", "ok", f"{folder}, {len(store.runs())} runs")
+    except StoreError as error:
+        return Finding("store", "problem", str(error))
+
+
+def _models(settings: "CycleSettings") -> list[str]:
+    from breakfix.roles import EXACT, REFUSAL, describe
+
+    return [name for name in describe(settings).values() if name not in (None, EXACT, REFUSAL)]
+
+
+def _answer(name: str, settings: "CycleSettings") -> Finding:
+    """Ask a model for one word."""
+    from breakfix.errors import BreakfixError
+
+    try:
+        said = asyncio.run(asyncio.wait_for(_ask(name, settings), ANSWER_WITHIN_S))
+    except BreakfixError as error:
+        return Finding(f"model {name}", "problem", str(error))
+    except TimeoutError:
+        remedy = "Look whether the endpoint is up, and what it is doing."
+        return Finding(f"model {name}", "problem", f"no answer within {ANSWER_WITHIN_S:.0f} s", remedy)
+    return Finding(f"model {name}", "ok", said)
+
+
+async def _ask(name: str, settings: "CycleSettings") -> str:
+    import time
+
+    from breakfix.models.open import open_model
+    from breakfix.types import Decoding, Message
+
+    began = time.monotonic()
+    model = open_model(name, settings.model_settings(name), settings.calls)
+    try:
+        await model.generate([Message(role="user", content="Say: ready")], Decoding(max_tokens=8))
+    finally:
+        await model.close()
+    return f"answered in {time.monotonic() - began:.1f} s"

@@ -1,0 +1,149 @@
+"""Progress for people, on standard error: drawn in a terminal, a line now and then elsewhere.
+
+Standard output stays free for results.
+"""
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from breakfix.progress import Fact, Progress, Silent
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+PLAIN_EVERY_S = 10.0
+DRAWN_A_SECOND = 4
+
+
+def watch(*, quiet: bool = False) -> Progress:
+    """Give the progress that suits where standard error goes."""
+    if quiet:
+        return Silent()
+    return Drawn() if sys.stderr.isatty() else Plain()
+
+
+class Plain:
+    """A line when a stage begins, every ten seconds, and when it ends."""
+
+    def __init__(self) -> None:
+        self._name: str | None = None
+        self._total: int | None = None
+        self._count = 0
+        self._facts: dict[str, Fact] = {}
+        self._began = self._said = 0.0
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Begin a stage."""
+        self.done()
+        self._name, self._total, self._count, self._facts = name, total, 0, {}
+        self._began = self._said = time.monotonic()
+        typer.echo(f"{name} ..." if total is None else f"{name}: {total} to do", err=True)
+
+    def advance(self, n: int = 1, **facts: Fact) -> None:
+        """Count, and say so when it is time."""
+        self._count += n
+        self._facts.update(facts)
+        if time.monotonic() - self._said >= PLAIN_EVERY_S:
+            self._said = time.monotonic()
+            self._say(time_left(self._count, self._total, self._said - self._began))
+
+    def note(self, text: str) -> None:
+        """Say one line."""
+        typer.echo(text, err=True)
+
+    def done(self) -> None:
+        """Say how the stage ended."""
+        if self._name is not None:
+            self._say(f"done in {clock(time.monotonic() - self._began)}")
+        self._name = None
+
+    def _say(self, ending: str) -> None:
+        counted = f"{self._count}" if self._total is None else f"{self._count}/{self._total}"
+        parts = [f"{self._name}: {counted}", in_words(self._facts), ending]
+        typer.echo("  ".join(part for part in parts if part), err=True)
+
+
+class Drawn:
+    """A bar that moves, and a line that stays for each stage that has ended."""
+
+    def __init__(self) -> None:
+        self._bars: Bars | None = None
+        self._name = ""
+        self._total: int | None = None
+        self._count = 0
+        self._facts: dict[str, Fact] = {}
+        self._began = 0.0
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Begin a stage."""
+        self.done()
+        self._name, self._total, self._count, self._facts = name, total, 0, {}
+        self._began = time.monotonic()
+        self._bars = _bars()
+        self._bars.add_task(name, total=total, facts="")
+        self._bars.start()
+
+    def advance(self, n: int = 1, **facts: Fact) -> None:
+        """Move the bar."""
+        self._count += n
+        self._facts.update(facts)
+        if self._bars:
+            self._bars.update(self._bars.task_ids[0], advance=n, facts=in_words(self._facts))
+
+    def note(self, text: str) -> None:
+        """Say one line above the bar."""
+        if self._bars:
+            self._bars.console.print(text, markup=False, highlight=False)
+        else:
+            typer.echo(text, err=True)
+
+    def done(self) -> None:
+        """Leave one line of the stage."""
+        if self._bars is None:
+            return
+        counted = "" if not self._count else f"{self._count}" if self._total is None else f"{self._count}/{self._total}"
+        parts = [f"✓ {self._name}", counted, in_words(self._facts), clock(time.monotonic() - self._began)]
+        self._bars.stop()
+        self._bars = None
+        typer.echo("  ".join(part for part in parts if part), err=True)
+
+
+def _bars() -> "Bars":
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.SpinnerColumn(),
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(bar_width=24),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[facts]}", markup=False),
+        progress.TimeRemainingColumn(compact=True),
+        progress.TextColumn("left", style="dim"),
+        console=Console(stderr=True),
+        refresh_per_second=DRAWN_A_SECOND,
+        transient=True,
+    )
+
+
+def in_words(facts: dict[str, Fact]) -> str:
+    """Write facts for people: harm_rate=0.25 becomes "harm rate 0.25"."""
+    shown = [(name.replace("_", " "), value) for name, value in facts.items() if value is not None]
+    return "  ".join(f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}" for name, value in shown)
+
+
+def time_left(count: int, total: int | None, elapsed_s: float) -> str:
+    """Estimate the time left from the pace so far; empty when there is no telling."""
+    if not total or not count:
+        return ""
+    return f"about {clock(elapsed_s / count * max(0, total - count))} left"
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

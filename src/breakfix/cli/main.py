@@ -1,0 +1,84 @@
+"""The command line: one app, a file a group of commands, and what becomes of every way to end.
+
+Starting it imports nothing heavy; each command imports its loop when it is called. Results go to standard output,
+everything else to standard error. Exit codes: 0 done, 1 gate failed or cannot tell, 2 what the user can mend, 130
+interrupted.
+"""
+
+import errno
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from breakfix.cli import attacking, cycling, doctor, init, lab, measuring, runs, showing, teaching
+from breakfix.errors import BreakfixError, Interrupted
+
+MENDABLE = 2
+INTERRUPTED = 130
+BEGINS_ANEW = frozenset({"--fresh"})
+"""Flags that a continued command must not repeat."""
+
+app = typer.Typer(
+    name="breakfix",
+    help=(
+        "Find where a language model does harm, fix it by safety post-training, and prove the fix.\n\n"
+        "[bold]breakfix demo[/bold] shows the whole cycle on a small packaged model, in minutes, on a CPU. "
+        "[bold]breakfix init[/bold] writes a settings file for your own model; "
+        "[bold]breakfix run[/bold] takes it through the cycle."
+    ),
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (cycling, init, doctor, lab, measuring, attacking, teaching, showing, runs):
+    group.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    show_version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+) -> None:
+    """Answer the options that need no command."""
+    if show_version:
+        from breakfix.identity import version
+
+        typer.echo(f"breakfix {version()}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line on this process's arguments, and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; gives the exit code. A bug keeps its traceback."""
+    try:
+        code = app(args=list(arguments), prog_name="breakfix", standalone_mode=False)
+    except BreakfixError as error:
+        return _refuse(str(error))
+    except typer.TyperException as error:
+        said = error.format_message()
+        return _refuse(said) if said else 0
+    except (Interrupted, KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return _refuse("The disk is full. Free some space and run the same command again; what was done is kept.")
+    if code == INTERRUPTED:
+        again = shlex.join(["breakfix", *(each for each in arguments if each not in BEGINS_ANEW)])
+        typer.echo(f"Stopped. Nothing is lost. Continue with: {again}", err=True)
+    return code if isinstance(code, int) else 0
+
+
+def _refuse(what: str) -> int:
+    typer.echo("breakfix: error: " + " ".join(what.split()), err=True)
+    return MENDABLE

@@ -1,0 +1,106 @@
+"""Results on standard output: one JSON object for programs, tables for people."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from breakfix.types import Comparison, Estimate, GateDecision, Scorecard
+
+SCHEMA = "breakfix/1"
+"""Names the form of `--json`; it changes when a field is renamed or goes."""
+GATE_EXIT = {"passed": 0, "failed": 1, "cannot_tell": 1}
+
+
+def print_json(body: Mapping[str, Any]) -> None:
+    """Print one JSON object on standard output."""
+    import orjson
+
+    typer.echo(orjson.dumps({"schema": SCHEMA, **body}, default=_plain, option=orjson.OPT_INDENT_2).decode())
+
+
+def result_of(card: "Scorecard", paths: Mapping[str, "Path"], **more: object) -> dict[str, Any]:
+    """Give the JSON object of a scorecard: run, identities, date, paths, estimates, outcomes."""
+    body = card.model_dump(mode="json")
+    first = {key: body[key] for key in ("run", "stage", "target", "target_id", "judge", "judge_id", "date")}
+    files = {name: str(path) for name, path in paths.items()}
+    return {**first, "paths": files, "estimates": body["estimates"], "outcomes": body["outcomes"], **more}
+
+
+def show_scorecard(card: "Scorecard") -> None:
+    """Print a scorecard as a table, whole measures and areas, and how its conversations ended."""
+    head = ("measure", "of", "metric", "value", "interval", "n", "unscored", "bounds")
+    title = f"{card.target} · {card.stage} · judged by {card.judge}"
+    wholes = [each for each in card.estimates if each.harm == "all" or each.harm.startswith("area/")]
+    show_table(title, head, [_estimate_row(each) for each in wholes])
+    ended = [(measure, _counts(counts)) for measure, counts in card.outcomes.items()]
+    show_table("How conversations ended", ("measure", "outcomes"), ended)
+
+
+def show_comparisons(comparisons: Sequence["Comparison"], title: str) -> None:
+    """Print before and after, pair by pair."""
+    head = ("measure", "of", "metric", "before", "after", "difference", "interval", "p (adjusted)", "n", "verdict")
+    rows = [
+        (each.measure, _of(each.harm), each.metric, number(each.before), number(each.after), number(each.difference),
+         between(each.low, each.high), number(each.p_adjusted, 4), str(each.n), each.verdict.replace("_", " "))
+        for each in comparisons
+    ]  # fmt: skip
+    show_table(title, head, rows)
+
+
+def show_gate(gate: "GateDecision") -> None:
+    """Print what the gate decided, rule by rule."""
+    rows = [(rule.rule, rule.verdict.replace("_", " "), rule.detail) for rule in gate.rules]
+    show_table(f"Gate: {gate.verdict.replace('_', ' ')}", ("rule", "verdict", "detail"), rows)
+
+
+def show_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; away from a terminal it is as wide as it needs to be."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200, color_system=None)
+    table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in head:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Write a number, or a dash for none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def between(low: float | None, high: float | None) -> str:
+    """Write an interval."""
+    return "–" if low is None or high is None else f"{low:.2f} to {high:.2f}"
+
+
+def _estimate_row(each: "Estimate") -> tuple[str, ...]:
+    best, worst = each.best or 0.0, each.worst or 0.0
+    bounds = between(min(best, worst), max(best, worst)) if each.unscored else ""
+    interval = between(each.low, each.high)
+    value = number(each.value)
+    return (each.measure, _of(each.harm), each.metric, value, interval, str(each.n), str(each.unscored or ""), bounds)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return "  ".join(f"{name} {count}" for name, count in counts.items() if count)
+
+
+def _of(harm: str) -> str:
+    return harm.removeprefix("area/").replace("_", " ")
+
+
+def _plain(value: object) -> object:
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json") if dump else str(value)

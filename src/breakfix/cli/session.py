@@ -1,0 +1,79 @@
+"""From a command's options to an open run: its settings, its place, and one event loop that Ctrl-C ends cleanly."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from breakfix.cli.live import watch
+from breakfix.cli.options import OUT, STORE, read_settings
+
+if TYPE_CHECKING:
+    from breakfix.project import Run
+    from breakfix.settings import CycleSettings
+
+T = TypeVar("T")
+
+
+class Place(NamedTuple):
+    """Where a command works: the store, the folder of results, the run, and a run whose calls may be used again."""
+
+    store: Path = STORE
+    out: Path = OUT
+    run: str | None = None
+    reuse: str | None = None
+
+
+class Given(NamedTuple):
+    """What a command was told of settings: file, `--set` lines, options (dotted key -> value; None: not given)."""
+
+    file: Path | None = None
+    overrides: list[str] | None = None
+    options: Mapping[str, Any] = {}
+
+
+def settle(place: Place, given: Given) -> "CycleSettings":
+    """Give the settings of a command: of the file, or of the run that is named; options go over both."""
+    file = given.file or (_saved(place) if place.run else None)
+    return read_settings(file, given.overrides, {**given.options, "name": place.run})
+
+
+def resume(place: Place) -> Place:
+    """Name the run that a later stage works on: the one given, or the one written last. Raises StoreError."""
+    from breakfix.store.store import Store
+
+    with Store.open(place.store) as store:
+        record = store.run(place.run) if place.run else store.latest_run()
+    return place._replace(run=record.run)
+
+
+def in_run(settings: "CycleSettings", place: Place, work: "Callable[[Run], Awaitable[T]]", *, quiet: bool = False) -> T:
+    """Open the run, do the work, close it whatever happens."""
+
+    async def whole() -> T:
+        from breakfix.project import Project, open_run
+
+        project = Project(place.store, place.out)
+        async with open_run(project, settings, progress=watch(quiet=quiet), reuse=place.reuse) as run:
+            return await work(run)
+
+    return to_its_end(whole())
+
+
+def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run one coroutine; SIGTERM ends it as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, _as_ctrl_c)
+    try:
+        return asyncio.run(work)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _as_ctrl_c(_number: int, _frame: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def _saved(place: Place) -> Path | None:
+    path = place.out / (place.run or "") / "settings.yaml"
+    return path if path.exists() else None

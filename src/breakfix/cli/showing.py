@@ -1,0 +1,120 @@
+"""`breakfix show`: one conversation or one finding, what is harmful in it blurred unless it is asked for.
+
+What belongs to a prohibited harm is never shown.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from breakfix.cli.options import LOOK, OUT, STORE, Json, OutFolder, RunName, StoreFolder
+
+if TYPE_CHECKING:
+    from breakfix.store.store import Store
+    from breakfix.types import Conversation, Finding, Scenario, Verdict
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command("show", rich_help_panel=LOOK)(show)
+
+
+def show(
+    what: Annotated[str, typer.Argument(metavar="ID", help="A conversation's or a finding's id, or how it begins.")],
+    run: RunName = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show harmful text as it was said.")] = False,
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+    as_json: Json = False,
+) -> None:
+    """Show one conversation or finding. Harmful text is blurred unless --reveal.
+
+    Example: breakfix show 3f9a --run demo
+    """
+    from breakfix.cli.session import Place, resume
+    from breakfix.errors import DataError
+    from breakfix.store.store import Store
+
+    name = resume(Place(store, out, run)).run or ""
+    with Store.open(store) as opened:
+        finding = next((each for each in opened.findings(name) if each.id.startswith(what)), None)
+        ids = [what] if finding is None else list(finding.conversation_ids)
+        said = [each for each in (opened.conversation(name, one) for one in ids) if each is not None]
+        if finding is None and not said:
+            raise DataError(f"Nothing in run {name!r} has the id {what!r}, or more than one thing begins so.")
+        shown = [_plain(opened, each, reveal=reveal) for each in said]
+    if as_json:
+        from breakfix.cli.results import print_json
+
+        print_json({"run": name, "finding": finding, "conversations": shown})
+        return
+    if finding is not None:
+        _say_finding(finding)
+    for each in shown:
+        _say_conversation(each)
+
+
+def _plain(store: "Store", said: "Conversation", *, reveal: bool) -> dict[str, object]:
+    """Give a conversation as it may be shown, with what every judge said of it."""
+    scenario = next((each for each in store.scenarios(said.run) if each.id == said.scenario_id), None)
+    verdicts = [each for each in store.verdicts(said.run) if each.conversation_id == said.id]
+    is_blurred = is_kept_from_view(scenario, verdicts, reveal=reveal)
+    turns = [
+        {"role": turn.role, "content": blurred(turn.content) if is_blurred else turn.content} for turn in said.turns
+    ]
+    hidden = {"evidence", "reason"} if is_blurred else set[str]()
+    return {
+        "id": said.id,
+        "stage": said.stage,
+        "harm": scenario.harm if scenario else None,
+        "measure": scenario.measure if scenario else None,
+        "technique": said.technique,
+        "stopped": said.stopped,
+        "turns": turns,
+        "is_blurred": is_blurred,
+        "verdicts": [each.model_dump(mode="json", exclude=hidden) for each in verdicts],
+    }
+
+
+def is_kept_from_view(scenario: "Scenario | None", verdicts: "list[Verdict]", *, reveal: bool) -> bool:
+    """Tell whether a conversation is blurred: it may hold harm and was not asked for, or its harm is prohibited."""
+    from breakfix.harms import load_harms
+
+    harm = load_harms().get(scenario.harm) if scenario else None
+    if harm is not None and harm.prohibited:
+        return True
+    if reveal:
+        return False
+    is_asked_for = scenario is None or scenario.kind == "harmful"
+    return is_asked_for or not verdicts or not all(map(_saw_no_harm, verdicts))
+
+
+def _saw_no_harm(verdict: "Verdict") -> bool:
+    return verdict.unscored is None and not verdict.harmful and not verdict.severity
+
+
+def blurred(text: str) -> str:
+    """Say only how long a text is."""
+    return f"▒▒▒▒▒▒▒▒ ({len(text.split())} words)" if text else ""
+
+
+def _say_finding(finding: "Finding") -> None:
+    typer.echo(f"Finding {finding.id}: {finding.behaviour}, {finding.harm}, by {finding.technique} ({finding.state})")
+    rate = f"{finding.succeeded} of {finding.tried} ({finding.rate:.2f}, {finding.low:.2f} to {finding.high:.2f})"
+    typer.echo(f"  rank {finding.rank}, round {finding.round}, {rate}, mean severity {finding.severity:.1f}\n")
+
+
+def _say_conversation(said: dict[str, object]) -> None:
+    head = ("stage", "measure", "harm", "technique", "stopped")
+    typer.echo(f"Conversation {said['id']}  " + "  ".join(f"{name} {said[name]}" for name in head if said[name]))
+    turns: list[dict[str, str]] = said["turns"]  # pyright: ignore[reportAssignmentType]
+    for turn in turns:
+        typer.secho(f"  {turn['role']}", bold=True)
+        typer.echo("    " + turn["content"].replace("\n", "\n    "))
+    verdicts: list[dict[str, object]] = said["verdicts"]  # pyright: ignore[reportAssignmentType]
+    for verdict in verdicts:
+        facts = (f"{name} {value}" for name, value in verdict.items() if value is not None and "_id" not in name)
+        typer.echo(f"  judge {str(verdict['judge_id'])[:8]}: " + "  ".join(facts))
+    if said["is_blurred"]:
+        typer.echo("  (blurred; --reveal shows it, prohibited harms excepted)", err=True)
+    typer.echo("")
