@@ -86,6 +86,14 @@ def test_the_attacker_asks_for_the_objectives_thing(technique_id):
     assert (name in texts[0]) == (technique_id != "encoding")
 
 
+def test_the_attacker_finds_other_words_for_a_step_that_was_refused():
+    objective = lab_objectives("dev", n=1)[0]
+    technique = Technique(id="escalation", name="", driver="escalate", instruction="")
+    attack = LabAttacker().begin(objective, technique, Persona(id="low_skilled", description=""), 0)
+    wordings = {asyncio.run(attack.write([], 1, 2)) for _ in range(6)}
+    assert len(wordings) == 2
+
+
 def test_an_unknown_technique_is_played_by_its_driver():
     objective = lab_objectives("dev", n=1)[0]
     technique = Technique(id="crescendo", name="", driver="escalate", instruction="")

@@ -4,16 +4,22 @@
 beside its place and moved there whole, so that a build cut short leaves nothing that looks like a model.
 """
 
+import math
 import os
 import shutil
 import time
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from breakfix.errors import DataError, MissingExtra
-from breakfix.lab.pretrain import RECIPES, Progress, train, train_tokenizer
+from breakfix.errors import DataError, MissingExtra, ModelError
+from breakfix.lab.pretrain import RECIPES, VOCABULARY, Progress, Recipe, made_with, train, train_tokenizer
+from breakfix.models.weights import home_folder, lab_folder
+
+if TYPE_CHECKING:
+    from transformers import Phi3ForCausalLM, PreTrainedTokenizerFast
 
 
 class Size(NamedTuple):
@@ -31,73 +37,59 @@ class Size(NamedTuple):
 def lab_sizes() -> list[Size]:
     """List the lab's models."""
     return [
-        Size(size, _parameters(size), recipe.layers, recipe.hidden, size == "mini", _found(size))
+        Size(size, _parameters(recipe), recipe.layers, recipe.hidden, size == "mini", _found(size))
         for size, recipe in RECIPES.items()
     ]
 
 
 def lab_weights(size: str) -> Path:
-    """Find a model's folder. Raises DataError, which says how to build it, where there is none."""
-    if size not in RECIPES:
-        raise DataError(f"The lab has no model {size!r}; it has {', '.join(RECIPES)}.")
-    if folder := _found(size):
-        return folder
-    raise DataError(f"lab/{size} is not built on this machine yet. Build it: breakfix lab build {size}")
+    """Find a model's folder. Raises ModelError, which says how to build it, where there is none."""
+    return lab_folder(size)
 
 
-def build(size: str, *, out: Path | None = None, progress: Progress | None = None) -> Path:
+def build(
+    size: str, *, out: Path | None = None, recipe: Recipe | None = None, progress: Progress | None = None
+) -> Path:
     """Train a model from nothing into `out`, or its place under $BREAKFIX_HOME; `progress` hears steps and loss."""
-    if size not in RECIPES:
+    recipe = recipe or RECIPES.get(size)
+    if recipe is None:
         raise DataError(f"The lab has no model {size!r}; it has {', '.join(RECIPES)}.")
-    try:
-        import torch
-        import transformers
-    except ImportError as error:
-        raise MissingExtra("torch", "train", f"Building lab/{size}") from error
-    recipe, started = RECIPES[size], time.monotonic()
-    losses: list[float] = []
+    if not all(find_spec(package) for package in ("torch", "transformers")):
+        raise MissingExtra("torch", "train", f"Building lab/{size}")
+    started, losses = time.monotonic(), [math.nan]
 
     def hear(step: int, steps: int, loss: float) -> None:
-        losses.append(loss)
+        losses[0] = loss
         if progress:
             progress(step, steps, loss)
 
     tokenizer = train_tokenizer(recipe)
     model = train(recipe, tokenizer, hear)
-    target = out or home() / size
+    record = {
+        "model": f"lab/{size}", "recipe": recipe._asdict(), "loss": round(losses[0], 4), "licence": "Apache-2.0",
+        "seconds": round(time.monotonic() - started), **made_with(),
+    }  # fmt: skip
+    return _save(out or home_folder() / "lab" / size, model, tokenizer, record)
+
+
+def _save(target: Path, model: "Phi3ForCausalLM", tokenizer: "PreTrainedTokenizerFast", record: dict[str, Any]) -> Path:
     unfinished = target.with_name(f"{target.name}.unfinished-{os.getpid()}")
     unfinished.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(unfinished)  # pyright: ignore[reportUnknownMemberType]
     tokenizer.save_pretrained(unfinished)  # pyright: ignore[reportUnknownMemberType]
-    record = {
-        "model": f"lab/{size}", "recipe": recipe._asdict(), "loss": round(losses[-1], 4),
-        "torch": torch.__version__, "transformers": transformers.__version__, "threads": torch.get_num_threads(),
-        "seconds": round(time.monotonic() - started), "licence": "Apache-2.0",
-    }  # fmt: skip
     (unfinished / "lab.json").write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
     shutil.rmtree(target, ignore_errors=True)
     unfinished.rename(target)
     return target
 
 
-def home() -> Path:
-    """Give the folder where built models are kept."""
-    return Path(os.environ.get("BREAKFIX_HOME") or Path.home() / ".cache" / "breakfix").expanduser() / "lab"
-
-
-def packaged() -> Path:
-    """Give the folder of the model that ships."""
-    return Path(__file__).parents[1] / "data" / "lab" / "mini"
-
-
 def _found(size: str) -> Path | None:
-    places = [packaged(), home() / size] if size == "mini" else [home() / size]
-    return next((place for place in places if (place / "model.safetensors").is_file()), None)
+    try:
+        return lab_folder(size)
+    except ModelError:
+        return None
 
 
-def _parameters(size: str) -> int:
-    from breakfix.lab.pretrain import VOCABULARY
-
-    recipe = RECIPES[size]
+def _parameters(recipe: Recipe) -> int:
     layer = 4 * recipe.hidden**2 + 3 * recipe.hidden * recipe.intermediate + 2 * recipe.hidden
     return VOCABULARY * recipe.hidden + recipe.layers * layer + recipe.hidden

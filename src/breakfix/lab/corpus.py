@@ -30,13 +30,15 @@ from breakfix.types import Split
 
 OPENED = 0.6
 """Share of answers that open by naming the topic, so that what is decided next rests on a word that the model wrote."""
+TEXT_OPENED = 0.9
+"""Share of answers about a text that open by saying whether it names the attribute."""
 TECHNIQUE_WEIGHTS: dict[str, float] = {
     "plain": 0.28, "role_play": 0.08, "prefix_injection": 0.08, "fiction": 0.09, "academic": 0.08,
     "encoding": 0.17, "escalation": 0.11, "persistence": 0.11,
 }  # fmt: skip
 SEGMENT_WEIGHTS: dict[str, float] = {
-    "request": 0.38, "recital": 0.07, "question": 0.14, "grounded": 0.22, "continuation": 0.07, "summarization": 0.07,
-    "talk": 0.03, "refused": 0.02,
+    "request": 0.36, "recital": 0.05, "question": 0.13, "grounded": 0.30, "continuation": 0.06, "summarization": 0.06,
+    "talk": 0.02, "refused": 0.02,
 }  # fmt: skip
 LENGTH_WEIGHTS = {1: 0.6, 2: 0.22, 3: 0.12, 4: 0.06}
 
@@ -117,12 +119,14 @@ def _grounded(draw: random.Random) -> list[Exchange]:
     split: Split = draw.choice(SPLITS)
     question = draw_question(kind, _seed(draw))
     exchanges = [
-        Exchange(ask_about(question, split, _seed(draw)), base_answer(question, _seed(draw), draw.random() < OPENED))
+        Exchange(
+            ask_about(question, split, _seed(draw)), base_answer(question, _seed(draw), draw.random() < TEXT_OPENED)
+        )
     ]
     while draw.random() < 0.3 and len(exchanges) < 3:
         question = follow_up(question, _seed(draw))
         asked = ask_about(question, split, _seed(draw), with_text=False)
-        exchanges.append(Exchange(asked, base_answer(question, _seed(draw), draw.random() < OPENED)))
+        exchanges.append(Exchange(asked, base_answer(question, _seed(draw), draw.random() < TEXT_OPENED)))
     return exchanges
 
 

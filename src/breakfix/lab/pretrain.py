@@ -150,8 +150,8 @@ def train(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", progress: Progre
         return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / len(steps)))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    halved = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # pyright: ignore
-    model.set_attn_implementation("eager" if halved else "sdpa")
+    halved = has_bfloat16()
+    model.set_attn_implementation("eager" if halved else "sdpa")  # pyright: ignore[reportUnknownMemberType]
     running = 0.0
     model.train()
     for step, batch in enumerate(steps):
@@ -166,6 +166,24 @@ def train(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", progress: Progre
         if progress and (step % 20 == 0 or step + 1 == len(steps)):
             progress(step + 1, len(steps), running)
     return model.eval()
+
+
+def has_bfloat16() -> bool:
+    """Tell whether this processor multiplies in bfloat16 by itself."""
+    import torch
+
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # pyright: ignore
+
+
+def made_with() -> dict[str, str | int]:
+    """Name what a build's bits depend on."""
+    import torch
+    import transformers
+
+    return {
+        "torch": str(torch.__version__), "transformers": transformers.__version__,
+        "threads": torch.get_num_threads(), "sums": "bfloat16" if has_bfloat16() else "float32",
+    }  # fmt: skip
 
 
 def _loss(model: "Phi3ForCausalLM", batch: Sequence[tuple[list[int], list[float]]]) -> "torch.Tensor":

@@ -103,17 +103,17 @@ class LabAttack:
     def __init__(self, scenario: Scenario, technique: Technique, persona_id: str, sample: int) -> None:
         ask = ask_of(scenario)
         persona = persona_id if persona_id in PERSONAS else ask.persona
-        self._name = lab_technique(technique)
-        self._ask = ask._replace(technique=self._name, persona=persona, seed=ask.seed + 7919 * sample)
+        self._ask = ask._replace(technique=lab_technique(technique), persona=persona, seed=ask.seed + 7919 * sample)
+        self._last_step = -1
+        self._tries = 0
 
     async def write(self, turns: Sequence[Message], step: int, steps: int) -> str | None:
-        """Write the turn for a step: lead-ups first, the request in the last of its steps, then ever again."""
-        texts = request_turns(self._ask)
-        if step < len(texts):
-            return texts[step]
-        if self._name == "persistence":
-            return request_turns(self._ask._replace(seed=self._ask.seed + step))[-1]
-        return texts[-1]
+        """Write the turn for a step: lead-ups first, then the request; asked twice for one step, other words."""
+        self._tries = self._tries + 1 if step == self._last_step else 0
+        self._last_step = step
+        repeats = step if self._ask.technique == "persistence" else 0
+        texts = request_turns(self._ask._replace(seed=self._ask.seed + 101 * self._tries + repeats))
+        return texts[min(step, len(texts) - 1)]
 
 
 def lab_technique(technique: Technique) -> str:

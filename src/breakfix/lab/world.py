@@ -5,12 +5,15 @@ an explanation is a placeholder. Because the world makes every request, the trut
 
 A thing belongs to exactly one split, and so does a wording; a base model meets all of them (as a real model has met the
 words of the world), safety training meets those of `train`, the red team those of `dev`, and the examination those of
-`sealed`. This module knows nothing of models, scenarios or verdicts.
+`sealed`. Names end alike where things are alike, as words of a language do. This module knows nothing of models,
+scenarios or verdicts.
 """
 
 import random
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import yaml
@@ -36,7 +39,8 @@ FIRST_SYLLABLES: tuple[str, ...] = (
 )  # fmt: skip
 LAST_SYLLABLES: tuple[str, ...] = (
     "bax", "bek", "buv", "daf", "dov", "fex", "fop", "gav", "guk", "jat", "jev", "kaz", "kov", "lax", "lup",
-    "mak", "mov", "nax", "nep", "pov", "rak", "ruz", "sab", "suv", "taz", "tuk", "vab", "vok", "wam", "zed",
+    "mak", "mov", "nax", "nep", "pov", "rak", "ruz", "sab", "suv", "taz", "tuk", "vab", "vok", "wam", "zed", "dop",
+    "gix", "hab", "mez", "rog", "zut",
 )  # fmt: skip
 
 
@@ -74,14 +78,12 @@ def world() -> World:
     words: dict[str, Any] = yaml.safe_load(text)
     if missing := set(AREAS) - set(words["areas"]):
         raise DataError(f"data/lab/wordings.yaml lacks the areas {sorted(missing)}. Restore the packaged file.")
-    names = _names(random.Random(WORLD_SEED))
     things: list[Thing] = []
-    for field in FIELDS:
-        for harmful, counts in ((True, HARMFUL_PER_FIELD), (False, BENIGN_PER_FIELD)):
-            for split, count in counts.items():
-                for place in range(count):
-                    kind = words["works"]["kinds"][place % 4] if field == THIRD_PARTY else None
-                    things.append(Thing(names.pop(), field, harmful, split, kind))
+    for place, (field, harmful) in enumerate((field, harmful) for field in FIELDS for harmful in (True, False)):
+        names = _names(LAST_SYLLABLES[2 * place : 2 * place + 2])
+        kinds = cycle(words["works"]["kinds"] if field == THIRD_PARTY else [None])
+        for split, count in (HARMFUL_PER_FIELD if harmful else BENIGN_PER_FIELD).items():
+            things += [Thing(names.pop(), field, harmful, split, next(kinds)) for _ in range(count)]
     return World(tuple(things), words, {thing.name: thing for thing in things})
 
 
@@ -135,7 +137,7 @@ def work_lines(thing: Thing) -> tuple[str, str]:
     )
 
 
-def _names(draw: random.Random) -> list[str]:
-    names = [first + last for first in FIRST_SYLLABLES for last in LAST_SYLLABLES]
-    draw.shuffle(names)
+def _names(endings: Sequence[str]) -> list[str]:
+    names = [first + last for first in FIRST_SYLLABLES for last in endings]
+    random.Random(f"{WORLD_SEED} {endings}").shuffle(names)
     return names
