@@ -1,0 +1,333 @@
+"""Every model call goes through here: bounded, retried, limited, counted, priced and journalled.
+
+`Calls` is the one door of a run. `calls.line(model, role)` is a role's line to a model; `line.thread(scenario_id,
+sample)` is that party's side of one conversation, whose `ask` answers from the journal where it can. So a dialogue is
+plain sequential code that knows nothing of retries, limits or resuming: after a kill it is run again, and every call
+that was completed answers from the journal.
+
+The key of a call grows message by message and holds role, scenario, sample, model identity, decoding and how often the
+same was asked on this thread; two samples never share an entry, and a rerun in the same order meets the same keys.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
+
+import orjson
+
+from breakfix.budget import Budget, Claim, Counts, RoleCounts
+from breakfix.errors import CallFailed, SettingsError
+from breakfix.identity import digest
+from breakfix.journal import Journal
+from breakfix.pacing import Minute, Pace, TryAgain, wait_before
+from breakfix.prices import Price, PriceTable
+from breakfix.settings import CallSettings, ModelSettings
+from breakfix.types import Decoding, Message, Model, Reply, Role
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+GREEDY_ROLES: frozenset[str] = frozenset({"target", "judge"})
+CREATIVE_TEMPERATURE = 0.7
+MESSAGE_OVERHEAD_TOKENS = 8
+BYTES_PER_TOKEN = 3
+"""A cautious guess (English has about 4), used for caps and limits before a call, never for what is reported."""
+
+
+def default_decoding(role: Role, settings: ModelSettings) -> Decoding:
+    """Give a role's decoding: temperature 0 for target and judge, 0.7 for who writes, unless the settings say."""
+    temperature = settings.temperature
+    if temperature is None:
+        temperature = 0.0 if role in GREEDY_ROLES else CREATIVE_TEMPERATURE
+    return Decoding(temperature=temperature, top_p=settings.top_p, max_tokens=settings.max_tokens)
+
+
+class Calls:
+    """The one door through which a run's model calls go. `counts` is live."""
+
+    def __init__(self, journal: Journal | None, settings: CallSettings, prices: PriceTable | None = None) -> None:
+        self.journal = journal
+        self.settings = settings
+        self.counts = Counts()
+        self.budget = Budget(settings)
+        self._prices = prices or PriceTable.packaged()
+        self._paces: dict[str, Pace] = {}
+        self._minutes: dict[str, Minute | None] = {}
+        self._orders: dict[tuple[str, int], int] = {}
+        self._reported: dict[str, Counter[tuple[str, str | None]]] = {}
+
+    def line(self, model: Model, role: Role, settings: ModelSettings | None = None) -> "Line":
+        """Open a role's line to a model. Raises SettingsError if a cost cap is set and the model has no price."""
+        settings = settings or ModelSettings()
+        price = self._prices.price_of(model.name, settings)
+        if price is None and self.settings.max_cost_usd is not None:
+            raise SettingsError(
+                f"calls.max_cost_usd cannot be held: {model.name!r} has no known price. "
+                f"Set models.{model.name}.price_in and price_out (dollars per million tokens)."
+            )
+        return Line(self, model, role, settings=settings, price=price)
+
+    @property
+    def width(self) -> int:
+        """Conversations to hold at a time so that every endpoint is kept busy: the slots of all of them together."""
+        bounded = [pace.most for pace in self._paces.values() if pace.most < 1 << 30]
+        return max(sum(bounded), self.settings.concurrency)
+
+    @property
+    def slowdowns(self) -> int:
+        """How often an endpoint was found in trouble and called more slowly."""
+        return sum(pace.slowdowns for pace in self._paces.values())
+
+    def mixtures(self) -> list[str]:
+        """Say, a line each, which models answered under more than one name or fingerprint: a mix is not one target."""
+        lines: list[str] = []
+        for name, reported in self._reported.items():
+            if len(reported) > 1:
+                parts = (f"{model}{f' ({mark})' if mark else ''} x {n:,}" for (model, mark), n in reported.items())
+                lines.append(f"{name} answered as {', '.join(parts)}")
+        return lines
+
+    def pace_of(self, model: Model) -> Pace:
+        """Give the pace of the endpoint that a model answers at, shared by all models there."""
+        url: str | None = getattr(model, "endpoint", None)
+        endpoint = url or model.identity
+        if endpoint not in self._paces:
+            slots: int | None = getattr(model, "parallel", self.settings.concurrency)
+            self._paces[endpoint] = Pace(slots, eases_in=url is not None)
+        return self._paces[endpoint]
+
+    def minute_of(self, model: Model, settings: ModelSettings) -> Minute | None:
+        """Give the limits per minute of a model, shared by its lines; None where it has none."""
+        if model.identity not in self._minutes:
+            limited = settings.requests_per_minute or settings.tokens_per_minute
+            minute = Minute(settings.requests_per_minute, settings.tokens_per_minute) if limited else None
+            self._minutes[model.identity] = minute
+        return self._minutes[model.identity]
+
+    def order_of(self, scenario_id: str, sample: int) -> int:
+        """Number conversations as they first appear; the earlier one is served first where slots are short."""
+        return self._orders.setdefault((scenario_id, sample), len(self._orders))
+
+    def note(self, name: str, reply: Reply) -> None:
+        """Record under which name and fingerprint a model answered."""
+        if reply.model_reported is not None:
+            self._reported.setdefault(name, Counter())[reply.model_reported, reply.fingerprint] += 1
+
+
+class Line:
+    """A role's line to a model: decoding, price, pace and counts. Made by `Calls.line`."""
+
+    def __init__(self, calls: Calls, model: Model, role: Role, *, settings: ModelSettings, price: Price | None) -> None:
+        self.calls = calls
+        self.model = model
+        self.role = role
+        self.settings = settings
+        self.price = price
+        self.decoding = default_decoding(role, settings)
+        self.identity = digest(model.identity, self.decoding, settings.system_prompt)
+        """Tells this model, asked in this way, from any other: what a target or judge is known by."""
+        self._pace = calls.pace_of(model)
+        self._minute = calls.minute_of(model, settings)
+        self._tallies = (calls.counts.total, calls.counts.of(role))
+        self._digested: tuple[Decoding, bytes] = (self.decoding, _decoding_bytes(self.decoding))
+        self._is_estimated = calls.budget.is_capped or settings.tokens_per_minute is not None
+
+    def thread(self, scenario_id: str, sample: int = 0) -> "CallThread":
+        """Begin this role's side of one conversation.
+
+        Equal ids and samples mean equal journal keys: give what else tells two conversations of one role apart (a
+        technique, a generation) inside `scenario_id`.
+        """
+        seed = orjson.dumps((self.role, scenario_id, sample, self.model.identity))
+        return CallThread(self, seed, order=self.calls.order_of(scenario_id, sample))
+
+    def decoding_bytes(self, decoding: Decoding) -> bytes:
+        """Digest a decoding, remembering the last one."""
+        if decoding is not self._digested[0]:
+            self._digested = (decoding, _decoding_bytes(decoding))
+        return self._digested[1]
+
+    def with_system(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Put the settings' system prompt first; before the conversation's own, if it has one."""
+        prompt = self.settings.system_prompt
+        if prompt is None:
+            return messages
+        if messages and messages[0].role == "system":
+            both = Message(role="system", content=f"{prompt}\n\n{messages[0].content}")
+            return [both, *messages[1:]]
+        return [Message(role="system", content=prompt), *messages]
+
+    async def answer(self, messages: Sequence[Message], decoding: Decoding, order: int) -> Reply:
+        """Ask the model, trying again as the settings allow. Raises CallFailed, BudgetSpent or ModelError."""
+        pace, tries = self._pace, 0
+        while True:
+            await pace.enter(order)
+            try:
+                reply = await self._try(messages, decoding)
+            except TryAgain as failure:
+                pace.failed(retry_after_s=failure.retry_after_s)
+                trouble = failure
+            except CallFailed:
+                self._count(failed=1)
+                raise
+            else:
+                pace.succeeded()
+                return reply
+            finally:
+                pace.leave()
+            tries += 1
+            if tries > self.calls.settings.retries:
+                self._count(failed=1)
+                raise CallFailed(f"{trouble.cause} ({tries} tries)") from None
+            self._count(retries=1)
+            await asyncio.sleep(wait_before(tries, retry_after_s=trouble.retry_after_s))
+
+    def kept(self, reply: Reply) -> None:
+        """Count what the journal answered; it was paid for before, and a cap holds for the run, not the process."""
+        for tally in self._tallies:
+            tally.journalled += 1
+        if self.calls.budget.is_capped:
+            self.calls.budget.count_kept(reply.prompt_tokens + reply.completion_tokens, self._cost(reply))
+        self.calls.note(self.model.name, reply)
+
+    async def _try(self, messages: Sequence[Message], decoding: Decoding) -> Reply:
+        calls = self.calls
+        expected = self._claim(messages, decoding) if self._is_estimated else _NOTHING
+        if calls.budget.is_capped:
+            await calls.budget.admit(expected)
+        used_tokens, used_usd = 0, 0.0
+        try:
+            if self._minute is not None:
+                await self._minute.admit(expected.tokens)
+            calls.counts.in_flight += 1
+            try:
+                reply = await self.model.generate(messages, decoding)
+            finally:
+                calls.counts.in_flight -= 1
+            used_tokens, used_usd = reply.prompt_tokens + reply.completion_tokens, self._cost(reply)
+        finally:
+            if calls.budget.is_capped:
+                calls.budget.settle(expected, used_tokens, used_usd)
+            if self._minute is not None:
+                self._minute.settle(expected.tokens, used_tokens)
+        self._tally(reply, used_usd)
+        return reply
+
+    def _claim(self, messages: Sequence[Message], decoding: Decoding) -> Claim:
+        prompt = sum(len(m.content.encode()) // BYTES_PER_TOKEN + MESSAGE_OVERHEAD_TOKENS for m in messages)
+        cost = self.price.cost(prompt, decoding.max_tokens) if self.price else 0.0
+        return Claim(prompt + decoding.max_tokens, cost)
+
+    def _cost(self, reply: Reply) -> float:
+        return self.price.cost(reply.prompt_tokens, reply.completion_tokens) if self.price else 0.0
+
+    def _tally(self, reply: Reply, cost_usd: float) -> None:
+        for tally in self._tallies:
+            tally.calls += 1
+            tally.filtered += reply.finish_reason == "filtered"
+            tally.prompt_tokens += reply.prompt_tokens
+            tally.completion_tokens += reply.completion_tokens
+            tally.cost_usd += cost_usd
+        self.calls.note(self.model.name, reply)
+
+    def _count(self, *, failed: int = 0, retries: int = 0) -> None:
+        for tally in self._tallies:
+            tally.failed += failed
+            tally.retries += retries
+
+
+class CallThread:
+    """One party's side of one conversation (types.Thread). Ask in a fixed order: the keys follow it."""
+
+    def __init__(self, line: Line, seed: bytes, *, order: int) -> None:
+        self._line = line
+        self._seed = seed
+        self._order = order
+        self._hash = hashlib.blake2b(seed, digest_size=16)
+        self._hashed: Sequence[Message] = ()
+        self._asked: dict[bytes, int] = {}
+        self._forks = 0
+
+    async def ask(self, messages: Sequence[Message], decoding: Decoding | None = None) -> Reply:
+        """Ask, or answer from the journal. Raises CallFailed after the last retry, BudgetSpent or ModelError."""
+        line = self._line
+        decoding = decoding or line.decoding
+        messages = line.with_system(messages)
+        journal = line.calls.journal
+        if journal is None:
+            return await line.answer(messages, decoding, self._order)
+        key = self._key(messages, decoding)
+        if (kept := journal.get(key)) is not None:
+            line.kept(kept)
+            return kept
+        reply = await line.answer(messages, decoding, self._order)
+        journal.put(key, reply)
+        await journal.written()
+        return reply
+
+    def fork(self) -> "CallThread":
+        """Branch here. Forks are numbered in the order they are made, so that equal questions draw anew on each."""
+        self._forks += 1
+        return CallThread(self._line, self._seed + b"/%d" % self._forks, order=self._order)
+
+    def _key(self, messages: Sequence[Message], decoding: Decoding) -> bytes:
+        self._hash_new(messages)
+        call = self._hash.copy()
+        call.update(self._line.decoding_bytes(decoding))
+        key = call.digest()
+        occurrence = self._asked.get(key, 0)
+        self._asked[key] = occurrence + 1
+        if occurrence:
+            call.update(b"#%d" % occurrence)
+            return call.digest()
+        return key
+
+    def _hash_new(self, messages: Sequence[Message]) -> None:
+        """Hash the messages after those hashed before; all of them, if an earlier one is no longer the same."""
+        known = len(self._hashed)
+        if len(messages) < known or not _same(self._hashed, messages):
+            self._hash = hashlib.blake2b(self._seed, digest_size=16)
+            known = 0
+        for message in messages[known:]:
+            content = message.content.encode("utf-8", "surrogatepass")
+            self._hash.update(b"%s %d:%s" % (message.role.encode(), len(content), content))
+        self._hashed = tuple(messages)
+
+
+async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, width: int) -> list[R]:
+    """Do `work` on every item, `width` at a time, and give the results in the order of the items.
+
+    The first exception stops all: what is in flight is cancelled, and the exception is raised as it was.
+    """
+    results: dict[int, R] = {}
+    queue = iter(enumerate(items))
+
+    async def worker() -> None:
+        for index, item in queue:
+            results[index] = await work(item)
+
+    workers = [asyncio.create_task(worker()) for _ in range(width)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for task in workers:
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    return [results[index] for index in sorted(results)]
+
+
+def _same(hashed: Sequence[Message], messages: Sequence[Message]) -> bool:
+    return all(
+        old is new or (old.content == new.content and old.role == new.role)
+        for old, new in zip(hashed, messages, strict=False)
+    )
+
+
+def _decoding_bytes(decoding: Decoding) -> bytes:
+    return digest(decoding).encode()
+
+
+_NOTHING = Claim(0, 0.0)
+__all__ = ["CallThread", "Calls", "Line", "RoleCounts", "default_decoding", "each"]

@@ -1,0 +1,195 @@
+"""What an OpenAI-compatible endpoint's answer means: a reply, a try to repeat, a failed call, or a model of no use.
+
+Nothing here sends anything. Error texts quote the server's own words only where they do not repeat what was asked.
+"""
+
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, cast
+
+import orjson
+
+from breakfix.errors import CallFailed, ModelError
+from breakfix.pacing import TryAgain
+from breakfix.types import Decoding, Message, Reply
+
+FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
+SCHEMA_REFUSALS = frozenset({400, 404, 415, 422, 501})
+"""Statuses with which endpoints refuse structured output that they do not know."""
+PASSING_STATUSES = frozenset({408, 409, 425, 429})
+QUOTED_CHARACTERS = 160
+
+
+class Answer(NamedTuple):
+    """One HTTP answer, read whole."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Form(NamedTuple):
+    """How a request is written for one endpoint; what it was found to refuse is left out."""
+
+    token_field: str = "max_tokens"
+    has_sampling: bool = True
+    has_schema: bool = True
+
+
+def request_body(model: str, messages: Sequence[Message], decoding: Decoding, form: Form) -> bytes:
+    """Write a chat-completions request."""
+    chat = [{"role": message.role, "content": message.content} for message in messages]
+    request: dict[str, Any] = {"model": model, "messages": chat, form.token_field: decoding.max_tokens}
+    if form.has_sampling:
+        request["temperature"] = decoding.temperature
+        if decoding.top_p < 1:
+            request["top_p"] = decoding.top_p
+    if decoding.json_schema is not None:
+        if form.has_schema:
+            request["response_format"] = _response_format(decoding)
+        elif chat:
+            schema = orjson.dumps(decoding.json_schema).decode()
+            chat[-1]["content"] += (
+                f"\n\nReply with one JSON object and nothing else. It must match this JSON schema:\n{schema}"
+            )
+    try:
+        return orjson.dumps(request)
+    except TypeError:  # half of a surrogate pair in a text: not valid UTF-8, replaced
+        for part in chat:
+            part["content"] = part["content"].encode("utf-8", "replace").decode()
+        return orjson.dumps(request)
+
+
+def simpler_form(form: Form, answer: Answer, decoding: Decoding, *, is_schema_known: bool) -> Form | None:
+    """Give the form to try next if the endpoint refused something in this one; None if the refusal is about else."""
+    if answer.status not in SCHEMA_REFUSALS:
+        return None
+    words = _error(answer)[0].lower()
+    if answer.status in (400, 422):
+        if form.token_field == "max_tokens" and "max_completion_tokens" in words:
+            return form._replace(token_field="max_completion_tokens")
+        if form.token_field == "max_completion_tokens" and "max_completion_tokens" in words:
+            return form._replace(token_field="max_tokens")
+        if form.has_sampling and ("temperature" in words or "top_p" in words):
+            return form._replace(has_sampling=False)
+    if decoding.json_schema is not None and form.has_schema and not is_schema_known:
+        return form._replace(has_schema=False)
+    return None
+
+
+def reply_from(answer: Answer) -> Reply:
+    """Read a reply out of a 200. Raises TryAgain if it is no chat completion."""
+    try:
+        body = orjson.loads(answer.body)
+        choice = body["choices"][0]
+        message = choice["message"]
+        text = message.get("content")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        raise TryAgain("an answer that is not a chat completion") from None
+    if text is None:
+        text = message.get("refusal") or ""
+    elif not isinstance(text, str):
+        text = _joined(text)
+    usage: dict[str, Any] = body.get("usage") or {}
+    finish = choice.get("finish_reason")
+    return Reply.model_construct(
+        text=text,
+        finish_reason=_FINISH.get(finish, "stop"),
+        prompt_tokens=usage.get("prompt_tokens") or 0,
+        completion_tokens=usage.get("completion_tokens") or 0,
+        model_reported=body.get("model"),
+        fingerprint=body.get("system_fingerprint"),
+    )
+
+
+def is_filtered(answer: Answer) -> bool:
+    """Say whether a refusal came from the provider's content filter."""
+    words, codes = _error(answer)
+    if answer.status == 403:
+        return "moderation" in words.lower() or "flagged" in words.lower()
+    return answer.status in (400, 422, 451) and bool(codes & FILTER_CODES)
+
+
+def failure(name: str, answer: Answer, messages: Sequence[Message], *, has_answered: bool) -> Exception:
+    """Say what a status other than 200 means, once filter, key and form are ruled out."""
+    status = answer.status
+    words, codes = _error(answer)
+    said = _quotable(words, messages)
+    if status == 429 and "insufficient_quota" in codes:
+        return ModelError(f"Model {name!r}: the account's quota is spent ({said or 429}). Top it up, then rerun.")
+    if status in PASSING_STATUSES or (status >= 500 and status != 501):
+        return TryAgain(f"HTTP {status}", retry_after_s=retry_after(answer.headers))
+    if 300 <= status < 400:
+        return ModelError(f"Model {name!r}: the endpoint redirects elsewhere ({status}). Give the address it leads to.")
+    if status in (404, 405) and not has_answered:
+        why = f" ({said})" if said else ""
+        return ModelError(
+            f"Model {name!r}: the endpoint answered {status}{why}. Check the model's name and that the URL ends "
+            "where /chat/completions follows (often /v1)."
+        )
+    return CallFailed(f"HTTP {status}: {said}" if said else f"HTTP {status}")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After (seconds or a date) or retry-after-ms; None if absent or unreadable."""
+    for name, scale in (("retry-after-ms", 0.001), ("Retry-After", 1.0)):
+        if (value := headers.get(name)) is None:
+            continue
+        try:
+            return max(0.0, float(value) * scale)
+        except ValueError:
+            return _until(value)
+    return None
+
+
+def _until(date: str) -> float | None:
+    import time
+
+    try:
+        return max(0.0, parsedate_to_datetime(date).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _response_format(decoding: Decoding) -> dict[str, Any]:
+    schema = decoding.json_schema or {}
+    wanted: dict[str, Any] = {"name": decoding.schema_name or "answer", "schema": schema}
+    if schema.get("additionalProperties") is False:
+        wanted["strict"] = True
+    return {"type": "json_schema", "json_schema": wanted}
+
+
+def _error(answer: Answer) -> tuple[str, frozenset[str]]:
+    """Give the server's message and its codes, lower case, wherever it put them."""
+    try:
+        body = orjson.loads(answer.body)
+    except ValueError:
+        return "", frozenset()
+    error: Any = body.get("error", body) if isinstance(body, dict) else body  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if not isinstance(error, dict):
+        return str(error)[:2000], frozenset()  # pyright: ignore[reportUnknownArgumentType]
+    fields = cast("dict[str, Any]", error)
+    inner = fields.get("innererror")
+    inner_code = cast("dict[str, Any]", inner).get("code") if isinstance(inner, dict) else None
+    codes = frozenset(str(code).lower() for code in (fields.get("code"), fields.get("type"), inner_code) if code)
+    words = fields.get("message") or fields.get("detail") or ""
+    return (words if isinstance(words, str) else orjson.dumps(words).decode())[:2000], codes
+
+
+def _quotable(words: str, messages: Sequence[Message]) -> str:
+    """Shorten the server's words; drop them where they repeat a piece of what was asked (it may be harmful)."""
+    line = " ".join(words.split())[:QUOTED_CHARACTERS]
+    asked = " ".join(" ".join(message.content.split()) for message in messages)
+    pieces = (line[start : start + 24] for start in range(max(1, len(line) - 23)))
+    return "" if any(len(piece) == 24 and piece in asked for piece in pieces) else line.rstrip(". ")
+
+
+def _joined(parts: Any) -> str:
+    """Join the text parts of a content list."""
+    if not isinstance(parts, list):
+        raise TryAgain("an answer whose content is not text")
+    texts = (cast("dict[str, Any]", part).get("text") for part in cast("list[Any]", parts) if isinstance(part, dict))
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+_FINISH: dict[Any, str] = {"length": "length", "max_tokens": "length", "content_filter": "filtered"}

@@ -1,0 +1,153 @@
+"""A model behind an OpenAI-compatible endpoint, over aiohttp: one request a call, no retries (calls.py does those).
+
+`generate` raises TryAgain (may pass), CallFailed (this call will not succeed), or ModelError (no call will: wrong key,
+unknown model, nothing there). A content filter's refusal is a Reply with finish_reason "filtered". What the endpoint
+refuses to understand (`max_tokens`, `temperature`, `response_format`) is found out once and then left out; a wanted
+JSON schema is then asked for in plain text.
+"""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from breakfix.errors import ModelError
+from breakfix.identity import digest
+from breakfix.models.answers import Answer, Form, failure, is_filtered, reply_from, request_body, simpler_form
+from breakfix.models.keys import Address, key_refused, proxy_for
+from breakfix.pacing import TryAgain
+from breakfix.settings import CallSettings, ModelSettings
+from breakfix.types import Decoding, Message, Reply
+
+if TYPE_CHECKING:
+    import ssl
+
+    import aiohttp
+
+UNREACHABLE_AFTER_S = 2.0
+"""An endpoint that nothing was ever heard from is given up this long after the first failed connection."""
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Honoured beside SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL reads itself."""
+
+
+class EndpointModel:
+    """A model behind an OpenAI-compatible endpoint (types.Model)."""
+
+    def __init__(self, name: str, address: Address, settings: ModelSettings, calls: CallSettings) -> None:
+        import aiohttp  # now, not within the first call  # pyright: ignore[reportUnusedImport]
+
+        self.name = name
+        self.identity = digest("identity", settings.identity) if settings.identity else digest(address[:2])
+        self.endpoint = address.url
+        self._address = address
+        self._timeout_s = calls.timeout_s
+        self._form = Form()
+        self._is_schema_known = False
+        self._has_answered = False
+        self._first_failure_s: float | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._post_options: dict[str, Any] = {}
+        self._url = _completions_url(address.url)
+
+    async def generate(self, messages: Sequence[Message], decoding: Decoding) -> Reply:
+        """Ask once. Raises TryAgain, CallFailed or ModelError."""
+        form = self._form
+        while True:
+            answer = await self._post(request_body(self._address.model, messages, decoding, form))
+            if answer.status == 200:
+                return self._accepted(reply_from(answer), decoding, form)
+            if is_filtered(answer):
+                self._has_answered = True
+                return Reply(text="", finish_reason="filtered")
+            if answer.status == 401 or (answer.status == 403 and not self._has_answered):
+                raise key_refused(self.name, self._address, answer.status)
+            simpler = simpler_form(form, answer, decoding, is_schema_known=self._is_schema_known)
+            if simpler is None:
+                raise failure(self.name, answer, messages, has_answered=self._has_answered)
+            form = simpler
+
+    async def close(self) -> None:
+        """Close the connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _accepted(self, reply: Reply, decoding: Decoding, form: Form) -> Reply:
+        self._has_answered = True
+        if form is not self._form:
+            self._form = form
+        if decoding.json_schema is not None and form.has_schema:
+            self._is_schema_known = True
+        return reply
+
+    async def _post(self, body: bytes) -> Answer:
+        import aiohttp
+
+        session = self._session or self._open()
+        try:
+            async with session.post(self._url, data=body, **self._post_options) as response:
+                content = await response.read()
+                return Answer(response.status, content, response.headers)
+        except TimeoutError:
+            raise TryAgain(f"no answer within {self._timeout_s:g} s") from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise ModelError(
+                f"Model {self.name!r}: the certificate of {error.host} is not trusted. "
+                "Point SSL_CERT_FILE at the bundle that vouches for it."
+            ) from None
+        except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as error:
+            raise self._unreachable(error) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise TryAgain(f"the connection broke ({type(error).__name__})") from None
+
+    def _unreachable(self, error: "aiohttp.ClientConnectorError") -> Exception:
+        """Give up on an endpoint that never answered; wait for one that did."""
+        now = time.monotonic()
+        self._first_failure_s = self._first_failure_s or now
+        host = urlsplit(self._url).netloc
+        if self._has_answered or now - self._first_failure_s < UNREACHABLE_AFTER_S:
+            return TryAgain(f"cannot connect to {host}")
+        why = error.os_error.strerror or "no connection"
+        return ModelError(f"Cannot reach {host} for model {self.name!r}: {why}. Check the URL and that it is up.")
+
+    def _open(self) -> "aiohttp.ClientSession":
+        import aiohttp
+
+        headers = {"Content-Type": "application/json", **self._address.headers}
+        if self._address.key is not None and not any(name.lower() == "authorization" for name in headers):
+            headers["Authorization"] = f"Bearer {self._address.key.secret}"
+        context = _ca_context(os.environ) if self._url.startswith("https") else None
+        connector = aiohttp.TCPConnector(
+            limit=0, ttl_dns_cache=300, keepalive_timeout=30, ssl=True if context is None else context
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers=headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+        )
+        self._post_options = {"allow_redirects": False}
+        if proxy := proxy_for(self._url):
+            self._post_options["proxy"] = proxy
+        return self._session
+
+
+def _completions_url(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(path=f"{parts.path}/chat/completions").geturl()
+
+
+def _ca_context(environ: Mapping[str, str]) -> "ssl.SSLContext | None":
+    """Trust the bundle that the environment names; None: the system's own."""
+    bundle = next((environ[name] for name in CA_VARIABLES if environ.get(name)), None)
+    if bundle is None:
+        return None
+    import ssl
+
+    try:
+        context = ssl.create_default_context()
+        context.load_verify_locations(cafile=bundle)
+    except (OSError, ssl.SSLError):
+        raise ModelError(f"The CA bundle {bundle!r} that the environment names cannot be read. Correct it.") from None
+    return context

@@ -1,0 +1,73 @@
+"""A name becomes a Model: `lab/`, `hf/`, `openai/`, `http(s)://host/v1#model`, `replay/`, `scripted/`.
+
+Nothing is sent and no weights are read here: a wrong name fails at once, a model that is not there when first asked.
+"""
+
+import difflib
+from pathlib import Path
+
+from breakfix.errors import ModelError
+from breakfix.models.weights import LAB_SIZES, lab_folder
+from breakfix.settings import CallSettings, ModelSettings
+from breakfix.types import Model
+
+FORMS = (
+    "lab/mini",
+    "hf/<folder or hub name>",
+    "openai/<model>",
+    "http://host:port/v1#<model>",
+    "replay/<file>",
+    "scripted/<file>",
+)
+
+
+def open_model(name: str, settings: ModelSettings | None = None, calls: CallSettings | None = None) -> Model:
+    """Open a model by name. Raises ModelError or DataError in one line, or MissingExtra for local weights."""
+    settings = settings or ModelSettings()
+    calls = calls or CallSettings()
+    if name.startswith(("http://", "https://", "openai/")):
+        return _open_endpoint(name, settings, calls)
+    kind, _, rest = name.partition("/")
+    if not rest:
+        raise _unknown(name)
+    if kind == "replay":
+        from breakfix.models.replay import ReplayModel
+
+        return ReplayModel(name, _file(rest, name))
+    if kind == "scripted":
+        from breakfix.models.scripted import ScriptedModel, read_script
+
+        return ScriptedModel(name, read_script(_file(rest, name)))
+    if kind in ("lab", "hf"):
+        return _open_weights(name, kind, rest, settings=settings)
+    raise _unknown(name)
+
+
+def _open_endpoint(name: str, settings: ModelSettings, calls: CallSettings) -> Model:
+    from breakfix.models.endpoint import EndpointModel
+    from breakfix.models.keys import host_address, openai_address
+
+    address = (openai_address if name.startswith("openai/") else host_address)(name, settings)
+    return EndpointModel(name, address, settings, calls)
+
+
+def _open_weights(name: str, kind: str, rest: str, *, settings: ModelSettings) -> Model:
+    source = str(lab_folder(rest)) if kind == "lab" else rest
+    from breakfix.models.local import LocalModel
+
+    return LocalModel(name, source, settings)
+
+
+def _file(path: str, name: str) -> Path:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise ModelError(f"Model {name!r}: there is no file {path!r}. Check the path (it is taken from here: .).")
+    return file
+
+
+def _unknown(name: str) -> ModelError:
+    known = [*(f"lab/{size}" for size in LAB_SIZES), "openai/", "replay/", "scripted/", "hf/"]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = near or [form for form in known if form.split("/")[0] == name.split("/")[0]][:1]
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return ModelError(f"Unknown model {name!r}. {hint}A model is one of: {', '.join(FORMS)}.")

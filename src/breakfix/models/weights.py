@@ -1,0 +1,32 @@
+"""Where a local model's weights lie: packaged lab weights, rebuilt ones, a folder, or a hub name."""
+
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from breakfix.errors import ModelError
+
+LAB_SIZES = ("mini", "small", "medium")
+
+
+def home_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Give the folder for caches: BREAKFIX_HOME, else the user's cache folder."""
+    if named := environ.get("BREAKFIX_HOME"):
+        return Path(named).expanduser()
+    return Path(environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "breakfix"
+
+
+def lab_folder(size: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Give the folder of a lab model: one that the user built, else the packaged one. Raises ModelError."""
+    if size not in LAB_SIZES:
+        raise ModelError(f"No lab model {size!r}. Known: {', '.join(f'lab/{known}' for known in LAB_SIZES)}.")
+    for folder in (home_folder(environ) / "lab" / size, packaged_lab_folder(size)):
+        if (folder / "config.json").exists():
+            return folder
+    raise ModelError(f"lab/{size} has no weights yet. Build them: breakfix lab build {size}")
+
+
+def packaged_lab_folder(size: str) -> Path:
+    """Give the place of lab weights inside the package, whether or not they are there."""
+    return Path(str(resources.files("breakfix") / "data" / "lab" / size))
