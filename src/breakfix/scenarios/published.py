@@ -86,7 +86,7 @@ def rows_of(path: Path) -> list[tuple[Place, Row]]:
 def _table_rows(text: str, path: Path) -> Iterator[tuple[Place, Row]]:
     csv.field_size_limit(MAX_CELL)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    header: list[str] = next(lines, [])
+    header = next(lines, list[str]())
     for number, cells in enumerate((cells for cells in lines if cells), start=1):
         place = Place(path, "row", number)
         if len(cells) != len(header):
