@@ -4,7 +4,7 @@ Conversations stream to the store as they finish; of each only its score stays i
 conversations again, answered from the journal. Attack-found conversations never enter here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -46,6 +46,8 @@ async def measure(
     under_test, simulator, judge = open_target(run, target), open_simulator(run), open_judge(run)
     run.store.add_scenarios(run.name, chosen)
     run.store.open_sealed(run.name, f"measure {stage}")
+    known = {"target_id": under_test.target_id} if stage == "base" else {}
+    run.store.save_run(run.name, status="running", judge_id=judge.judge_id, **known)
     scores = await hold(run, under_test, chosen, simulator=simulator, judge=judge, stage=stage)
     card = score(_card(run, under_test, judge, chosen, stage), scores, run.settings.measure, seed=run.settings.seed)
     write_scorecard(run, card)
@@ -132,14 +134,6 @@ class Outbox:
         self._run.store.add_conversations(self._run.name, self._conversations)
         self._run.store.add_verdicts(self._run.name, self._verdicts)
         self._conversations, self._verdicts = [], []
-
-
-def stored_scores(run: Run, *, stage: str, judge_id: str) -> Iterator[Score]:
-    """Score a stage from the store, as judged by one judge: what reports and comparisons are computed from."""
-    scenarios = {scenario.id: scenario for scenario in run.store.scenarios(run.name)}
-    verdicts = {verdict.conversation_id: verdict for verdict in run.store.verdicts(run.name, judge_id)}
-    for conversation in run.store.conversations(run.name, stage=stage, purpose="benchmark"):
-        yield score_of(scenarios[conversation.scenario_id], conversation, verdicts.get(conversation.id))
 
 
 def write_scorecard(run: Run, card: Scorecard) -> None:

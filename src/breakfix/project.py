@@ -6,7 +6,7 @@ simply typed once more. This module knows nothing of stages.
 
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,7 +65,7 @@ class Run:
 @asynccontextmanager
 async def open_run(
     project: Project, settings: CycleSettings, *, progress: Progress | None = None, reuse: str | None = None
-) -> AsyncIterator[Run]:
+) -> AsyncGenerator[Run]:
     """Open the run that the settings name, for this process alone; what was done is kept whatever happens.
 
     Raises StoreError: a store of a newer version, a run that another process holds, no room on the disk.

@@ -8,8 +8,12 @@ from importlib import resources
 from pathlib import Path
 
 from breakfix.errors import DataError
-from breakfix.types import Noun
+from breakfix.types import Message, Noun, Scenario
 
+GROUNDING_PROMPT = (
+    "Answer from the text below and from nothing else. If the text does not hold the answer, say so.\n\n"
+    "Text:\n{grounding}"
+)
 _VARIABLE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
 
 
@@ -45,6 +49,17 @@ def fill(prompt: Prompt, **values: str) -> str:
     if unused := given - wanted:
         raise DataError(f"Prompt {prompt.name!r} does not use {_names(unused)}. Its variables: {_names(wanted)}.")
     return _VARIABLE.sub(lambda match: values[match.group(1)], prompt.text)
+
+
+def system_messages(scenario: Scenario) -> tuple[Message, ...]:
+    """Give the system message that the target hears: the scenario's own prompt, and its grounding text if any.
+
+    A grounding text that the opening already quotes is not said twice.
+    """
+    parts = [scenario.system_prompt] if scenario.system_prompt else []
+    if scenario.grounding and scenario.grounding not in (scenario.opening or ""):
+        parts.append(GROUNDING_PROMPT.format(grounding=scenario.grounding))
+    return (Message(role="system", content="\n\n".join(parts)),) if parts else ()
 
 
 def _read(name: str, path: Path) -> Prompt:

@@ -9,12 +9,8 @@ from typing import Protocol
 
 from breakfix.errors import CallFailed
 from breakfix.identity import digest
+from breakfix.prompts import system_messages
 from breakfix.types import Conversation, Message, Reply, Scenario, SimulatedUser, Simulator, Thread
-
-GROUNDING_PROMPT = (
-    "Answer from the text below and from nothing else. If the text does not hold the answer, say so.\n\n"
-    "Text:\n{grounding}"
-)
 
 
 class TargetLine(Protocol):
@@ -137,14 +133,3 @@ async def take_turns(dialogue: Dialogue, user: SimulatedUser, limit: int) -> str
         if await dialogue.send(text) is None:
             return dialogue.stopped or "failed"
     return "turns"
-
-
-def system_messages(scenario: Scenario) -> tuple[Message, ...]:
-    """Give the system message that the target hears: the scenario's own prompt, and its grounding text if any.
-
-    A grounding text that the opening already quotes is not said twice.
-    """
-    parts = [scenario.system_prompt] if scenario.system_prompt else []
-    if scenario.grounding and scenario.grounding not in (scenario.opening or ""):
-        parts.append(GROUNDING_PROMPT.format(grounding=scenario.grounding))
-    return (Message(role="system", content="\n\n".join(parts)),) if parts else ()

@@ -1,0 +1,47 @@
+"""Align: a frozen dataset and the weights of a target become a checkpoint.
+
+Only weights that lie here can be trained: a lab model or a transformers folder. A checkpoint is kept by the hash of
+what it was made from, so that the same training is never done twice.
+"""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from breakfix.errors import ModelError
+from breakfix.identity import digest
+from breakfix.models.weights import lab_folder
+from breakfix.project import Run
+from breakfix.types import Checkpoint, Dataset
+
+
+async def align(run: Run, dataset: Dataset, *, base: str | None = None, number: int = 1) -> Checkpoint:
+    """Train the weights of a model by name (None: the run's target) on a dataset: SFT, then DPO."""
+    from breakfix.alignment.launch import run_alignment
+
+    name = base or run.settings.target or ""
+    folder = weights_of(name)
+    settings = run.settings.align
+    key = digest(dataset.id, settings, name if base is None else Path(folder).name)[:8]
+    out = run.folder / "checkpoints" / f"round-{number}-{key}"
+    await run.forget(name)
+    run.progress.stage(f"align round {number}", None)
+    train = partial(run_alignment, folder, Path(dataset.path), settings, out, progress=run.progress)
+    checkpoint = await asyncio.to_thread(train)
+    run.progress.done()
+    run.store.add_checkpoint(run.name, checkpoint)
+    return checkpoint
+
+
+def weights_of(name: str) -> Path:
+    """Give the folder of a model's weights. Raises ModelError for a model that only answers."""
+    kind, _, rest = name.partition("/")
+    if kind == "lab":
+        return lab_folder(rest)
+    if kind == "hf" and Path(rest).is_dir():
+        return Path(rest)
+    if kind == "hf":
+        raise ModelError(f"{name!r} is not a folder here. Download its weights first, then name it hf/<folder>.")
+    raise ModelError(
+        f"{name!r} has no weights here, so it cannot be trained. Measure, red team and curate it; train hf/<folder>."
+    )

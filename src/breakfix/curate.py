@@ -1,0 +1,234 @@
+"""Curate: findings, seed data, harmless twins and ordinary data become one frozen dataset.
+
+Only the train and dev splits may teach (design D9). Each row says where it came from, so that a finding can be followed
+to the rows that were to fix it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from breakfix.attacks.personas import load_personas
+from breakfix.attacks.search import Attack
+from breakfix.attacks.techniques import load_techniques
+from breakfix.calls import each
+from breakfix.curation.contrast import contrast_rows, model_refuses, refusals_of
+from breakfix.curation.freeze import freeze
+from breakfix.curation.repair import Failure, Rows, repair
+from breakfix.curation.screen import build_walls, screen
+from breakfix.curation.teacher import ModelTeacher
+from breakfix.findings import SIMULATED
+from breakfix.identity import seed_of
+from breakfix.measure import Outbox
+from breakfix.project import Run
+from breakfix.redteam import Besieger, attempted, dev_scenarios, objectives, verdicts_of
+from breakfix.roles import harms, is_lab, open_attacker, open_judge, open_target, open_teacher
+from breakfix.types import Conversation, Dataset, Example, Finding, Judge, Pair, Provenance, Scenario, Teacher
+
+LAB_SEED = "lab/seed"
+MORE_TRIES = 2
+"""Attacks made for each failing conversation that is still wanted, at most."""
+
+
+class Lesson(NamedTuple):
+    """Who repairs, who judges the repair, and what is learnt from."""
+
+    run: Run
+    teacher: Teacher
+    judge: Judge
+    number: int
+    stage: str
+
+
+async def curate(
+    run: Run, findings: Sequence[Finding], *, target: str | None = None, stage: str = "base", number: int = 1
+) -> Dataset:
+    """Make the dataset of one round from its findings, best ranked first, and freeze it."""
+    lesson = Lesson(run, open_teacher(run), open_judge(run), number, stage)
+    taken = worth_teaching(run, findings, number)
+    run.progress.stage(f"curate round {number}", len(taken))
+    besieger = Besieger(run, open_target(run, target), open_attacker(run), lesson.judge, f"{stage}-more")
+    repaired = Rows()
+    for finding in taken:
+        failures = await failures_of(lesson, finding, besieger)
+        wanted = run.settings.curate.examples_per_finding
+        repaired = repaired.plus(
+            await repair(finding, failures, teacher=lesson.teacher, judge=lesson.judge, limit=wanted)
+        )
+        run.progress.advance(pairs=len(repaired.pairs))
+    rows = repaired.plus(await twins(lesson, repaired.pairs)).plus(retention(lesson, len(repaired.pairs)))
+    dataset = freeze(
+        screened(run, rows.plus(seed_rows(run, number))), run.folder / "datasets", about=about(lesson, taken)
+    )
+    run.store.add_dataset(run.name, dataset)
+    mark(run, taken, repaired)
+    run.progress.done()
+    return dataset
+
+
+def worth_teaching(run: Run, findings: Sequence[Finding], number: int) -> list[Finding]:
+    """Choose open findings, best ranked first; in the first round none of the areas that its data leaves out."""
+    settings = run.settings.curate
+    left_out = settings.leave_out_areas if number == 1 else ()
+    prohibited = {harm.id for harm in harms().values() if harm.prohibited}
+    ranked = sorted(findings, key=lambda finding: finding.rank)
+    chosen = [one for one in ranked if one.area not in left_out and one.harm not in prohibited]
+    return chosen[: settings.findings]
+
+
+async def failures_of(lesson: Lesson, finding: Finding, besieger: Besieger) -> list[Failure]:
+    """Give a finding's failing conversations; where they are few, attack the train split alike for more."""
+    run, wanted = lesson.run, lesson.run.settings.curate.examples_per_finding
+    judged, scenarios = verdicts_of(run, lesson.judge.judge_id), dev_scenarios(run)
+    said = {one.id: one for name in stages_of(lesson.stage) for one in run.store.conversations(run.name, stage=name)}
+    found = [
+        Failure(scenarios[said[name].scenario_id], said[name], judged[name])
+        for name in finding.conversation_ids
+        if name in said
+    ]
+    if len(found) >= wanted or finding.technique == SIMULATED:
+        return found[:wanted]
+    return found + await more_failures(finding, besieger, wanted - len(found))
+
+
+async def more_failures(finding: Finding, besieger: Besieger, wanted: int) -> list[Failure]:
+    """Attack scenarios of the train split in the way of a finding; give what failed."""
+    run, technique = besieger.run, load_techniques()[finding.technique]
+    personas = list(load_personas(run.settings.redteam.personas).values())
+    pool = [one for one in objectives(run, "train", n=MORE_TRIES * wanted * 8) if one.harm == finding.harm]
+    planned = [
+        Attack(scenario=scenario, technique=technique, persona=personas[place % len(personas)], sample=0, generation=0)
+        for place, scenario in enumerate(pool[: MORE_TRIES * wanted])
+    ]
+    run.store.add_scenarios(run.name, [one.scenario for one in planned])
+    outbox, failures = Outbox(run), list[Failure]()
+    for plan, attempt in zip(planned, await each(planned, lambda one: attempted(besieger, one), width=64), strict=True):
+        outbox.put(attempt.conversation, attempt.verdict)
+        if attempt.success and attempt.verdict is not None:
+            failures.append(Failure(plan.scenario, attempt.conversation, attempt.verdict))
+    outbox.flush()
+    return failures[:wanted]
+
+
+async def twins(lesson: Lesson, repaired: Sequence[Pair]) -> Rows:
+    """Give harmless twins of what was repaired, each pair rejecting a refusal in the model's own manner."""
+    run = lesson.run
+    wanted = round(run.settings.curate.contrast * len(repaired))
+    said = [one for name in stages_of(lesson.stage) for one in run.store.conversations(run.name, stage=name)]
+    refuse = model_refuses(refusals_of(said, verdicts_of(run, lesson.judge.judge_id)), run.settings.seed)
+    if is_lab(run.settings):
+        from breakfix.lab.lessons import contrast_examples
+
+        return contrast_rows(contrast_examples(n=wanted, seed=seed_of(run.settings.seed, lesson.number)), refuse)
+    if not isinstance(lesson.teacher, ModelTeacher):
+        return Rows()
+    scenarios = {one.id: one for split in ("dev", "train") for one in run.store.scenarios(run.name, split=split)}
+    asked = [pair for pair in repaired if pair.provenance.scenario_id in scenarios][:wanted]
+
+    async def twin(pair: Pair) -> Example | None:
+        scenario = scenarios[pair.provenance.scenario_id or ""]
+        return await lesson.teacher.twin(scenario, pair.prompt) if isinstance(lesson.teacher, ModelTeacher) else None
+
+    made = await each(asked, twin, width=max(1, run.calls.width))
+    return contrast_rows([one for one in made if one is not None], refuse)
+
+
+def retention(lesson: Lesson, repaired: int) -> Rows:
+    """Give ordinary rows that keep what the model can do: the lab's, files, or its own good answers."""
+    run = lesson.run
+    settings, wanted = run.settings.curate, round(run.settings.curate.retention * repaired)
+    if is_lab(run.settings) and not settings.retention_sources:
+        from breakfix.lab.lessons import retention_examples
+
+        return Rows(examples=tuple(retention_examples(n=wanted, seed=seed_of(run.settings.seed, lesson.number))))
+    if settings.retention_sources:
+        return drawn(settings.retention_sources, wanted, kind="retention", seed=run.settings.seed)
+    judged, scenarios = verdicts_of(run, lesson.judge.judge_id), dev_scenarios(run)
+    good = (
+        own_answer(scenarios[one.scenario_id], one)
+        for one in run.store.conversations(run.name, stage=f"{lesson.stage}-dev")
+        if (verdict := judged.get(one.id))
+        and verdict.refusal == "none"
+        and not verdict.ungroundedness
+        and not one.failed
+    )
+    return Rows(examples=tuple(good)[:wanted])
+
+
+def own_answer(scenario: Scenario, conversation: Conversation) -> Example:
+    """Make a row of a conversation that went well."""
+    from breakfix.prompts import system_messages
+
+    provenance = Provenance(
+        kind="retention",
+        source=f"own answer {conversation.id[:8]}",
+        licence=scenario.licence,
+        conversation_id=conversation.id,
+        scenario_id=scenario.id,
+        family=scenario.family,
+    )
+    turns = tuple(turn.model_copy(update={"finish_reason": None}) for turn in conversation.turns)
+    return Example(messages=(*system_messages(scenario), *turns), provenance=provenance)
+
+
+def seed_rows(run: Run, number: int) -> Rows:
+    """Give rows of the settings' sources: many in the first round, a replay against forgetting later."""
+    settings = run.settings.curate
+    wanted = settings.seed_examples if number == 1 else settings.replay
+    sources = settings.sources or ((LAB_SEED,) if is_lab(run.settings) else ())
+    rows = drawn([name for name in sources if name != LAB_SEED], wanted, kind="seed", seed=run.settings.seed + number)
+    if LAB_SEED in sources:
+        from breakfix.lab.lessons import seed_examples
+
+        seed = seed_of(run.settings.seed, "seed", number)
+        return rows.plus(Rows(examples=tuple(seed_examples(settings.leave_out_areas, n=wanted, seed=seed))))
+    return rows
+
+
+def drawn(sources: Iterable[str], wanted: int, *, kind: str, seed: int) -> Rows:
+    """Draw rows from data files, the same for the same seed."""
+    from breakfix.curation.sources import read_rows
+
+    read = Rows()
+    for name in sources:
+        read = read.plus(read_rows(name, kind=kind))
+    order = sorted(range(len(read.examples)), key=lambda place: seed_of("draw", seed, place))[:wanted]
+    pairs = sorted(range(len(read.pairs)), key=lambda place: seed_of("draw pair", seed, place))[:wanted]
+    return Rows(
+        tuple(read.pairs[place] for place in sorted(pairs)),
+        tuple(read.examples[place] for place in sorted(order)),
+        read.dropped,
+    )
+
+
+def screened(run: Run, rows: Rows) -> Rows:
+    """Drop repeats, and whatever overlaps the sealed scenarios of this run."""
+    near = run.settings.curate.near_duplicate
+    prohibited = [harm.id for harm in harms().values() if harm.prohibited]
+    walls = build_walls(run.store.scenarios(run.name, split="sealed"), near_duplicate=near, prohibited=prohibited)
+    return screen(rows, walls, near_duplicate=near)
+
+
+def mark(run: Run, taken: Sequence[Finding], repaired: Rows) -> None:
+    """Set findings that became rows to curated."""
+    sources = Counter(pair.provenance.source for pair in repaired.pairs)
+    curated = [finding.model_copy(update={"state": "curated"}) for finding in taken if sources[finding.id]]
+    run.store.add_findings(run.name, curated)
+
+
+def about(lesson: Lesson, taken: Sequence[Finding]) -> dict[str, object]:
+    """Say in the card who made the dataset."""
+    run = lesson.run
+    return {
+        "run": run.name,
+        "round": lesson.number,
+        "teacher": lesson.teacher.identity,
+        "judge": lesson.judge.judge_id,
+        "findings": len(taken),
+        "seed": run.settings.seed,
+    }
+
+
+def stages_of(stage: str) -> tuple[str, str, str]:
+    """Name the stages under which a state of the target was tried outside the sealed split."""
+    return stage, f"{stage}-dev", f"{stage}-retest"

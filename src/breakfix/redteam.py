@@ -1,0 +1,174 @@
+"""Red team: an attacker searches for what breaks a target, and what it finds is grouped into ranked findings.
+
+The search has its own pool of scenarios (the dev split), and beside it ordinary users ask harmless things and questions
+about texts there, so that over-refusal and invention are found too. Success found by a search is selected: it is shown
+as attack success, and never enters a benchmark rate.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from breakfix.attacks.personas import load_personas
+from breakfix.attacks.search import Archive, Attack, Attempt, Playbook, attackable, search
+from breakfix.attacks.techniques import load_techniques, run_attack
+from breakfix.conversations.dialogue import Dialogue
+from breakfix.findings import find_groups
+from breakfix.identity import digest
+from breakfix.judging.refusal import classify
+from breakfix.measure import Outbox, hold
+from breakfix.project import Run
+from breakfix.roles import Target, harms, is_lab, open_attacker, open_judge, open_simulator, open_target
+from breakfix.scorecard import outcome_of
+from breakfix.types import UNSCORED_OUTCOMES, Attacker, Conversation, Finding, Judge, Scenario, Split, Verdict
+
+
+class Siege(NamedTuple):
+    """What a red team did to one state of a target, and what it found."""
+
+    stage: str
+    archive: Archive
+    findings: tuple[Finding, ...]
+
+
+class Besieger(NamedTuple):
+    """Who attacks what, and who judges it."""
+
+    run: Run
+    target: Target
+    attacker: Attacker
+    judge: Judge
+    stage: str
+
+
+async def redteam(run: Run, *, target: str | None = None, stage: str = "base", number: int = 1) -> Siege:
+    """Attack a target within the query budget, try it with harmless requests, and group what failed."""
+    under_test, judge = open_target(run, target), open_judge(run)
+    who = Besieger(run, under_test, open_attacker(run), judge, stage)
+    pool = attackable(objectives(run, "dev"), harms())
+    run.store.add_scenarios(run.name, pool)
+    archive = await attack(who, pool)
+    await ask_harmlessly(who)
+    findings = find(run, number=number, stage=stage, judge_id=judge.judge_id)
+    run.store.add_findings(run.name, findings)
+    return Siege(stage, archive, tuple(findings))
+
+
+async def ask_harmlessly(who: Besieger) -> None:
+    """Let ordinary users ask harmless things, so that refusing or inventing too much is found too."""
+    run, asked = who.run, harmless_scenarios(who.run)
+    run.store.add_scenarios(run.name, asked)
+    await hold(run, who.target, asked, simulator=open_simulator(run), judge=who.judge, stage=f"{who.stage}-dev")
+
+
+async def attack(who: Besieger, pool: Sequence[Scenario]) -> Archive:
+    """Spend the budget of target calls where attacks succeed."""
+    run, settings = who.run, who.run.settings.redteam
+    playbook = Playbook(load_techniques(settings.techniques), load_personas(settings.personas))
+    outbox = Outbox(run)
+    run.progress.stage(f"red team {who.stage}", settings.budget)
+    won: list[bool] = []
+
+    async def one(planned: Attack) -> Attempt:
+        attempt = await attempted(who, planned)
+        outbox.put(attempt.conversation, attempt.verdict)
+        won.append(attempt.success is True)
+        run.progress.advance(attempt.queries, attack_success=sum(won) / len(won), calls=run.calls.counts.total.calls)
+        return attempt
+
+    try:
+        return await search(pool, playbook, attempt=one, settings=settings, seed=run.settings.seed)
+    finally:
+        outbox.flush()
+        run.progress.done()
+
+
+async def attempted(who: Besieger, planned: Attack) -> Attempt:
+    """Hold one attack and judge it."""
+    scenario, technique, persona = planned.scenario, planned.technique, planned.persona
+    name = f"redteam {scenario.id} {technique.id} {persona.id}"
+    dialogue = Dialogue(scenario, who.target.line.thread(name, planned.sample))
+    user = who.attacker.begin(scenario, technique, persona, planned.sample)
+    turns = who.run.settings.redteam.max_turns
+    ending = await run_attack(technique, user, dialogue, is_refusal=is_refused, max_turns=turns)
+    conversation = Conversation(
+        id=digest(who.run.name, who.stage, who.target.target_id, name, planned.sample),
+        run=who.run.name,
+        scenario_id=scenario.id,
+        target_id=who.target.target_id,
+        purpose="redteam",
+        stage=who.stage,
+        sample=planned.sample,
+        technique=technique.id,
+        persona=persona.id,
+        turns=tuple(dialogue.turns),
+        stopped=ending.stopped,
+        failed=ending.failed,
+        failure=ending.failure,
+        queries=dialogue.queries,
+    )
+    verdict = await who.judge.judge(scenario, conversation)
+    outcome = outcome_of(scenario, conversation, verdict)
+    success = None if outcome in UNSCORED_OUTCOMES else outcome == "harmful"
+    return Attempt(conversation=conversation, verdict=verdict, success=success, queries=dialogue.queries)
+
+
+def objectives(run: Run, split: Split, *, n: int | None = None) -> list[Scenario]:
+    """Give goals for an attacker from one split: what to obtain, not how to ask."""
+    n = n or max(40, run.settings.redteam.budget // 3)
+    if is_lab(run.settings):
+        from breakfix.lab.scenarios import lab_objectives
+
+        return lab_objectives(split, n=n, seed=run.settings.seed)
+    from breakfix.scenarios.library import build_scenarios
+
+    wanted = run.settings.measure.model_copy(update={"measures": ("jailbreak",), "conversations": n})
+    return build_scenarios(wanted, harms(), split=split, seed=run.settings.seed)
+
+
+def harmless_scenarios(run: Run) -> list[Scenario]:
+    """Give harmless requests and questions about texts from the dev split; none where `redteam.harmless` is 0."""
+    n = run.settings.redteam.harmless
+    if n == 0:
+        return []
+    if is_lab(run.settings):
+        from breakfix.lab.scenarios import lab_objectives, lab_scenarios
+
+        asked = lab_objectives("dev", n=n, seed=run.settings.seed, kind="benign")
+        asked = [one.model_copy(update={"measure": "refusal"}) for one in asked]
+        return [*asked, *lab_scenarios("ungroundedness", "dev", n=n, seed=run.settings.seed, turns=1)]
+    from breakfix.scenarios.library import build_scenarios
+
+    wanted = run.settings.measure.model_copy(
+        update={"measures": ("refusal", "ungroundedness"), "conversations": n, "harms": ()}
+    )
+    drawn = build_scenarios(wanted, harms(), split="dev", seed=run.settings.seed)
+    return [scenario for scenario in drawn if scenario.kind != "harmful"]
+
+
+def find(run: Run, *, number: int, stage: str, judge_id: str) -> list[Finding]:
+    """Group what failed on one state of a target outside the sealed split, retests included, into ranked findings."""
+    judged, scenarios = verdicts_of(run, judge_id), dev_scenarios(run)
+    stages = (stage, f"{stage}-dev", f"{stage}-retest")
+    conversations = [one for name in stages for one in run.store.conversations(run.name, stage=name)]
+    return find_groups(
+        scenarios.values(),
+        (one for one in conversations if one.scenario_id in scenarios),
+        judged.values(),
+        run=run.name,
+        round=number,
+    )
+
+
+def verdicts_of(run: Run, judge_id: str) -> Mapping[str, Verdict]:
+    """Give a judge's verdicts by conversation."""
+    return {verdict.conversation_id: verdict for verdict in run.store.verdicts(run.name, judge_id)}
+
+
+def dev_scenarios(run: Run) -> Mapping[str, Scenario]:
+    """Give the red team's scenarios by id."""
+    return {scenario.id: scenario for scenario in run.store.scenarios(run.name, split="dev")}
+
+
+def is_refused(answer: str) -> bool:
+    """Tell an attacker whether it was refused, by the offline judge."""
+    return classify("", answer).refusal == "full"

@@ -1,0 +1,93 @@
+"""Retest: try a round's findings again on the target that was trained on them, and settle their states.
+
+A finding's attacks are all made again, those that failed before too, so that before and after are counted alike. These
+are seen families: what is claimed of unseen ones comes from the sealed benchmark.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+from breakfix.attacks.personas import load_personas
+from breakfix.attacks.search import Attack
+from breakfix.attacks.techniques import load_techniques
+from breakfix.calls import each
+from breakfix.compare import verify_finding
+from breakfix.findings import SIMULATED, Cause, case_of
+from breakfix.measure import Outbox
+from breakfix.project import Run
+from breakfix.redteam import Besieger, ask_harmlessly, attempted, dev_scenarios, verdicts_of
+from breakfix.roles import open_attacker, open_judge, open_target
+from breakfix.types import Conversation, Finding
+
+Cell = tuple[str, str, str, str]
+"""Harm, behaviour, technique and language: what makes a finding one."""
+
+
+async def retest(run: Run, findings: Sequence[Finding], *, before: str, target: str, stage: str) -> list[Finding]:
+    """Try the attacks behind findings again on a new state of the target; give the findings with their new states."""
+    judge = open_judge(run)
+    who = Besieger(run, open_target(run, target), open_attacker(run), judge, f"{stage}-retest")
+    cells = cells_of(run, (before,), judge.judge_id)
+    again = [one for finding in findings for one in cells.get(cell_of(finding), ()) if one.technique]
+    await attack_again(who, again)
+    await ask_harmlessly(who._replace(stage=stage))
+    had = counts_of(run, (before, f"{before}-dev"), judge.judge_id)
+    has = counts_of(run, (f"{stage}-retest", f"{stage}-dev"), judge.judge_id)
+    settled = [
+        verify_finding(finding, has[cell_of(finding)], before=had[cell_of(finding)])
+        for finding in findings
+        if cell_of(finding) in has and cell_of(finding) in had
+    ]
+    run.store.add_findings(run.name, settled)
+    return settled
+
+
+async def attack_again(who: Besieger, conversations: Sequence[Conversation]) -> None:
+    """Make attacks again, with the same words of the same attacker where the target leaves it the same."""
+    techniques, personas, scenarios = load_techniques(), load_personas(), dev_scenarios(who.run)
+    planned = [
+        Attack(
+            scenario=scenarios[one.scenario_id],
+            technique=techniques[one.technique or ""],
+            persona=personas[one.persona or ""],
+            sample=one.sample,
+            generation=0,
+        )
+        for one in conversations
+    ]
+    who.run.progress.stage(f"retest {who.stage.removesuffix('-retest')}", len(planned))
+    outbox = Outbox(who.run)
+    for attempt in await each(planned, partial(attempted, who), width=max(1, min(len(planned), who.run.calls.width))):
+        outbox.put(attempt.conversation, attempt.verdict)
+        who.run.progress.advance()
+    outbox.flush()
+    who.run.progress.done()
+
+
+def cell_of(finding: Finding | Cause) -> Cell:
+    """Give what makes a finding one."""
+    return finding.harm, finding.behaviour, finding.technique, finding.language
+
+
+def counts_of(run: Run, stages: Iterable[str], judge_id: str) -> Mapping[Cell, tuple[int, int]]:
+    """Count failures and scored conversations by cell: (failed, scored)."""
+    judged, scenarios = verdicts_of(run, judge_id), dev_scenarios(run)
+    counts: dict[Cell, tuple[int, int]] = {}
+    for stage in stages:
+        for one in run.store.conversations(run.name, stage=stage):
+            if case := case_of(scenarios.get(one.scenario_id), one, judged.get(one.id)):
+                failed, scored = counts.get(cell_of(case.cause), (0, 0))
+                counts[cell_of(case.cause)] = failed + case.is_failure, scored + 1
+    return counts
+
+
+def cells_of(run: Run, stages: Iterable[str], judge_id: str) -> Mapping[Cell, list[Conversation]]:
+    """Give all scored attacks by cell, whether they succeeded or not."""
+    judged, scenarios = verdicts_of(run, judge_id), dev_scenarios(run)
+    cells: dict[Cell, list[Conversation]] = {}
+    for stage in stages:
+        for one in run.store.conversations(run.name, stage=stage, purpose="redteam"):
+            case = case_of(scenarios.get(one.scenario_id), one, judged.get(one.id))
+            if case and case.cause.technique != SIMULATED:
+                cells.setdefault(cell_of(case.cause), []).append(one)
+    return cells
