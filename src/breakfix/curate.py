@@ -21,9 +21,10 @@ from breakfix.findings import SIMULATED
 from breakfix.identity import seed_of
 from breakfix.measure import Outbox
 from breakfix.project import Run
+from breakfix.prompts import system_messages
 from breakfix.redteam import Besieger, attempted, dev_scenarios, objectives, verdicts_of
 from breakfix.roles import harms, is_lab, open_attacker, open_judge, open_target, open_teacher
-from breakfix.types import Conversation, Dataset, Example, Finding, Judge, Pair, Provenance, Scenario, Teacher
+from breakfix.types import Conversation, Dataset, Example, Finding, Judge, Pair, Provenance, Scenario, Teacher, Verdict
 
 LAB_SEED = "lab/seed"
 MORE_TRIES = 2
@@ -82,7 +83,7 @@ async def failures_of(lesson: Lesson, finding: Finding, besieger: Besieger) -> l
     judged, scenarios = verdicts_of(run, lesson.judge.judge_id), dev_scenarios(run)
     said = {one.id: one for name in stages_of(lesson.stage) for one in run.store.conversations(run.name, stage=name)}
     found = [
-        Failure(scenarios[said[name].scenario_id], said[name], judged[name])
+        failure(scenarios[said[name].scenario_id], said[name], judged[name])
         for name in finding.conversation_ids
         if name in said
     ]
@@ -105,9 +106,14 @@ async def more_failures(finding: Finding, besieger: Besieger, wanted: int) -> li
     for plan, attempt in zip(planned, await each(planned, lambda one: attempted(besieger, one), width=64), strict=True):
         outbox.put(attempt.conversation, attempt.verdict)
         if attempt.success and attempt.verdict is not None:
-            failures.append(Failure(plan.scenario, attempt.conversation, attempt.verdict))
+            failures.append(failure(plan.scenario, attempt.conversation, attempt.verdict))
     outbox.flush()
     return failures[:wanted]
+
+
+def failure(scenario: Scenario, conversation: Conversation, verdict: Verdict) -> Failure:
+    """Put together what a repair needs to know."""
+    return Failure(scenario, conversation, verdict, system_messages(scenario))
 
 
 async def twins(lesson: Lesson, repaired: Sequence[Pair]) -> Rows:
@@ -157,8 +163,6 @@ def retention(lesson: Lesson, repaired: int) -> Rows:
 
 def own_answer(scenario: Scenario, conversation: Conversation) -> Example:
     """Make a row of a conversation that went well."""
-    from breakfix.prompts import system_messages
-
     provenance = Provenance(
         kind="retention",
         source=f"own answer {conversation.id[:8]}",

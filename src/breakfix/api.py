@@ -1,0 +1,103 @@
+"""The loops as functions: what the command line does, for a notebook or a program of one's own.
+
+    from breakfix.api import load_settings, measure
+    found = measure(load_settings(Path("settings.yaml")))
+    for estimate in found.estimates:
+        print(estimate.measure, estimate.harm, estimate.value, estimate.low, estimate.high)
+
+Each function opens the run that the settings name, alone, and closes it. All raise BreakfixError for what a user can mend.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from breakfix.align import align as align_run
+from breakfix.curate import curate as curate_run
+from breakfix.cycle import run_cycle as cycle_run
+from breakfix.measure import measure as measure_run
+from breakfix.progress import Progress
+from breakfix.project import Project, Run, open_run
+from breakfix.redteam import redteam as redteam_run
+from breakfix.report.data import ReportData
+from breakfix.reporting import report as report_run
+from breakfix.settings import CycleSettings, load_settings, settings_from
+from breakfix.types import Checkpoint, Dataset, Finding, Scorecard
+
+__all__ = [
+    "Checkpoint",
+    "CycleSettings",
+    "Dataset",
+    "Finding",
+    "Progress",
+    "Project",
+    "ReportData",
+    "Scorecard",
+    "align",
+    "curate",
+    "load_settings",
+    "measure",
+    "redteam",
+    "report",
+    "run_cycle",
+    "settings_from",
+]
+HERE = Project(Path(".breakfix"), Path("runs"))
+T = TypeVar("T")
+
+
+def measure(
+    settings: CycleSettings, *, project: Project = HERE, stage: str = "base", progress: Progress | None = None
+) -> Scorecard:
+    """Measure the settings' target on its sealed scenarios."""
+    found = _in_run(settings, project, progress, lambda run: measure_run(run, stage=stage))
+    return found.card
+
+
+def redteam(
+    settings: CycleSettings, *, project: Project = HERE, stage: str = "base", progress: Progress | None = None
+) -> list[Finding]:
+    """Attack the settings' target within its query budget; give the findings, best ranked first."""
+    siege = _in_run(settings, project, progress, lambda run: redteam_run(run, stage=stage))
+    return list(siege.findings)
+
+
+def curate(
+    settings: CycleSettings, *, project: Project = HERE, stage: str = "base", progress: Progress | None = None
+) -> Dataset:
+    """Make a frozen dataset of the run's open findings and the settings' sources."""
+
+    async def work(run: Run) -> Dataset:
+        return await curate_run(run, run.store.findings(run.name, state="open"), stage=stage)
+
+    return _in_run(settings, project, progress, work)
+
+
+def align(
+    settings: CycleSettings, dataset: Dataset, *, project: Project = HERE, progress: Progress | None = None
+) -> Checkpoint:
+    """Train the settings' target on a dataset: SFT, then DPO."""
+    return _in_run(settings, project, progress, lambda run: align_run(run, dataset))
+
+
+def run_cycle(settings: CycleSettings, *, project: Project = HERE, progress: Progress | None = None) -> ReportData:
+    """Measure, break, fix and prove, round after round; give what the report shows."""
+    reported = _in_run(settings, project, progress, cycle_run)
+    return reported.data
+
+
+def report(settings: CycleSettings, *, project: Project = HERE, progress: Progress | None = None) -> ReportData:
+    """Write the report of a run from what its store holds."""
+    reported = _in_run(settings, project, progress, report_run)
+    return reported.data
+
+
+def _in_run(
+    settings: CycleSettings, project: Project, progress: Progress | None, work: Callable[[Run], Awaitable[T]]
+) -> T:
+    async def whole() -> T:
+        async with open_run(project, settings, progress=progress) as run:
+            return await work(run)
+
+    return asyncio.run(whole())
