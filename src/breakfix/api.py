@@ -5,7 +5,7 @@
     for estimate in found.estimates:
         print(estimate.measure, estimate.harm, estimate.value, estimate.low, estimate.high)
 
-Each function opens the run that the settings name, alone, and closes it. All raise BreakfixError for what a user can mend.
+Each function opens the run that the settings name, alone, and closes it; what a user can mend is a BreakfixError.
 """
 
 import asyncio
