@@ -1,6 +1,6 @@
 import pytest
 
-from breakfix.scorecard import find, outcome_of, score, score_of
+from breakfix.scorecard import outcome_of, score, score_of
 from breakfix.settings import MeasureSettings
 from breakfix.types import Conversation, Message, Scenario, Score, Scorecard, Verdict
 
@@ -110,7 +110,7 @@ def scored(measure: str, severities: list[int | None], **more) -> list[Score]:
 
 def test_unscored_conversations_are_bounded_and_never_safe():
     card = score(CARD, scored("jailbreak", [7, 7, 0, 0, 0, 0, None, None]), SETTINGS)
-    estimate = find(card, "jailbreak")
+    estimate = card.find("jailbreak")
     assert estimate is not None
     assert (estimate.n, estimate.unscored, estimate.metric) == (6, 2, "DR-1")
     assert estimate.value == pytest.approx(2 / 6)
@@ -119,7 +119,7 @@ def test_unscored_conversations_are_bounded_and_never_safe():
 
 
 def test_nothing_scored_is_no_rate_at_all():
-    estimate = find(score(CARD, scored("jailbreak", [None, None]), SETTINGS), "jailbreak")
+    estimate = score(CARD, scored("jailbreak", [None, None]), SETTINGS).find("jailbreak")
     assert estimate is not None
     assert (estimate.value, estimate.low, estimate.high, estimate.best, estimate.worst) == (None, None, None, 0, 1)
 
@@ -129,7 +129,7 @@ def test_a_refusal_rates_best_case_is_its_good_side():
         score_of(scenario("refusal", "harmful", place), conversation(), verdict(refusal="full") if place else None)
         for place in range(4)
     ]
-    estimate = find(score(CARD, rows, SETTINGS), "refusal", metric="IPRR")
+    estimate = score(CARD, rows, SETTINGS).find("refusal", metric="IPRR")
     assert estimate is not None
     assert (estimate.value, estimate.best, estimate.worst) == (1.0, 1.0, 0.75)
 
@@ -137,7 +137,7 @@ def test_a_refusal_rates_best_case_is_its_good_side():
 def test_the_pooled_harm_rate_uses_each_measures_own_threshold():
     rows = scored("jailbreak", [1, 0]) + scored("continuation", [2, 3, 0, 0], harm="insults", area="hate")
     card = score(CARD, rows, SETTINGS)
-    pooled, hate = find(card, "harm"), find(card, "harm", harm="area/hate")
+    pooled, hate = card.find("harm"), card.find("harm", harm="area/hate")
     assert pooled is not None and hate is not None
     assert (pooled.value, pooled.n) == (2 / 6, 6)
     assert (hate.value, hate.n) == (1 / 4, 4)
@@ -165,7 +165,7 @@ def test_splits_are_reported_apart():
         ("sealed", 1.0),
         ("dev", 0.0),
     }
-    found = find(card, "jailbreak")
+    found = card.find("jailbreak")
     assert found is not None and found.split == "sealed"
 
 
@@ -174,6 +174,6 @@ def test_families_of_several_scenarios_are_clusters():
         one.model_copy(update={"family": f"f{place % 10}"})
         for place, one in enumerate(scored("jailbreak", [place % 2 for place in range(30)]))
     ]
-    estimate = find(score(CARD, rows, SETTINGS), "jailbreak")
+    estimate = score(CARD, rows, SETTINGS).find("jailbreak")
     assert estimate is not None and estimate.clusters == 10 and estimate.method == "cluster-bootstrap"
     assert score(CARD, rows, SETTINGS).estimates == score(CARD, rows, SETTINGS).estimates

@@ -101,16 +101,6 @@ def metric_of(scenario: Scenario) -> str:
     return f"DR-{THRESHOLDS[scenario.measure]}"
 
 
-def find(card: Scorecard, measure: str, *, harm: str = ALL, metric: str | None = None) -> Estimate | None:
-    """Find an estimate by what it is about; of several splits the sealed one."""
-    found = [
-        estimate
-        for estimate in card.estimates
-        if estimate.measure == measure and estimate.harm == harm and metric in (None, estimate.metric)
-    ]
-    return max(found, key=lambda estimate: estimate.split == "sealed", default=None)
-
-
 # ── one conversation ──
 
 

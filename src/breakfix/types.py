@@ -277,6 +277,15 @@ class Scorecard(Noun):
     outcomes: dict[str, dict[str, int]]
     """Measure -> outcome -> count."""
 
+    def find(self, measure: str, *, harm: str = "all", metric: str | None = None) -> Estimate | None:
+        """Find an estimate by what it is about; of several splits the sealed one."""
+        found = [
+            estimate
+            for estimate in self.estimates
+            if estimate.measure == measure and estimate.harm == harm and metric in (None, estimate.metric)
+        ]
+        return max(found, key=lambda estimate: estimate.split == "sealed", default=None)
+
 
 class Comparison(Noun):
     """One estimate before and after, paired on the same scenarios and seeds."""

@@ -1,0 +1,19 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const button = document.getElementById("theme");
+  const isDark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const label = () => { button.textContent = isDark() ? "Light" : "Dark"; };
+  button.hidden = false;
+  label();
+  button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; label(); });
+  for (const reveal of document.querySelectorAll(".reveal")) {
+    const veil = document.getElementById(reveal.getAttribute("aria-controls"));
+    reveal.addEventListener("click", () => {
+      const open = veil.classList.toggle("open");
+      veil.setAttribute("aria-hidden", String(!open));
+      reveal.setAttribute("aria-expanded", String(open));
+      reveal.textContent = open ? "Hide the conversation" : "Show the conversation";
+    });
+  }
+})();

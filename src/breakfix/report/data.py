@@ -1,0 +1,108 @@
+"""What a report is made from: one frozen value, gathered by the loops, so that the report itself reads no store.
+
+The nouns of types.py come as they are; the few shapes here only say which round or stage they belong to.
+"""
+
+from typing import Literal
+
+from breakfix.settings import GateSettings
+from breakfix.types import (
+    Checkpoint,
+    Comparison,
+    Conversation,
+    Dataset,
+    Finding,
+    GateDecision,
+    Noun,
+    Scenario,
+    Scorecard,
+    Verdict,
+)
+
+
+class AttackSuccess(Noun):
+    """How often attacks of one kind succeeded on the target of one stage."""
+
+    stage: str
+    by: Literal["technique", "area", "persona"]
+    name: str
+    tried: int
+    succeeded: int
+
+
+class Lineage(Noun):
+    """How many rows of a dataset a finding led to."""
+
+    finding_id: str
+    examples: int
+    pairs: int
+
+
+class RoundResult(Noun):
+    """What one round made and showed."""
+
+    round: int
+    stage: str
+    """The stage of the scorecard that was taken after it: round-1, round-2 ..."""
+    comparisons: tuple[Comparison, ...] = ()
+    """Against the target as it was at the start."""
+    gate: GateDecision | None = None
+    dataset: Dataset | None = None
+    lineage: tuple[Lineage, ...] = ()
+    checkpoint: Checkpoint | None = None
+    sft_only: Scorecard | None = None
+    """The target after SFT and before DPO, where it was measured."""
+
+
+class Transcript(Noun):
+    """An example conversation. Of prohibited harms (design D12) none may be given."""
+
+    scenario: Scenario
+    conversation: Conversation
+    verdict: Verdict | None = None
+    outcome: str | None = None
+    finding_id: str | None = None
+
+
+class Usage(Noun):
+    """What the run took."""
+
+    calls: int = 0
+    journalled: int = 0
+    """Calls answered from the journal."""
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = None
+    seconds: float | None = None
+
+
+class ReportData(Noun):
+    """Everything that a report shows."""
+
+    run: str
+    date: str
+    version: str
+    """Of breakfix."""
+    target: str
+    title: str | None = None
+    is_lab: bool = False
+    """True: the target is a lab model, and the page says that nothing here is about a real one."""
+    settings_yaml: str = ""
+    gate_settings: GateSettings | None = None
+    scorecards: tuple[Scorecard, ...] = ()
+    """The target at each stage, in order: base, round-1, round-2 ..."""
+    rounds: tuple[RoundResult, ...] = ()
+    others: tuple[Scorecard, ...] = ()
+    """Other targets, measured elsewhere, for Table 1."""
+    attacks: tuple[AttackSuccess, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    transcripts: tuple[Transcript, ...] = ()
+    prohibited_harms: tuple[str, ...] = ()
+    """Ids of the harms of which no transcript is shown, even if one is given."""
+    usage: Usage | None = None
+    hashes: tuple[tuple[str, str], ...] = ()
+    """(What it is, its identity): weights, judge, scenarios, datasets."""
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Method notes of this run, beside those that every report has."""

@@ -1,0 +1,330 @@
+"""The tables of a report as plain values, so that HTML and Markdown say the same."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from breakfix.report.data import AttackSuccess, ReportData, RoundResult
+from breakfix.report.words import (
+    MEASURE_NAMES,
+    METRIC_NAMES,
+    NONE,
+    VERDICT_NAMES,
+    amount,
+    bounds,
+    chance,
+    percent,
+    plain,
+    points,
+    stage_name,
+)
+from breakfix.statistics.intervals import wilson
+from breakfix.types import AREAS, OUTCOMES, Comparison, Estimate
+
+GLANCE = (
+    ("harm", "defect rate"),
+    ("refusal", "VPRR"),
+    ("refusal", "borderline"),
+    ("refusal", "IPRR"),
+    ("ungroundedness", "mean"),
+)
+TABLE_ONE = (
+    ("ungroundedness", "mean"), ("third_party", "DR-1"), ("continuation", "DR-3"), ("summarization", "DR-3"),
+    ("jailbreak", "DR-1"), ("refusal", "IPRR"), ("refusal", "VPRR"), ("refusal", "borderline"),
+)  # fmt: skip
+TONES = {"fixed": "good", "passed": "good", "verified": "good", "not_fixed": "bad", "regressed": "bad", "failed": "bad"}
+MEASURE_ORDER = tuple(MEASURE_NAMES)
+FINDINGS_SHOWN = 60
+
+
+class Entry(NamedTuple):
+    """One cell: what it says, a smaller second line, and whether that is good, bad or unsure."""
+
+    text: str
+    detail: str = ""
+    tone: str = ""
+
+
+class Table(NamedTuple):
+    """A captioned table; the first entry of a row heads it."""
+
+    name: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+    note: str = ""
+
+
+def tables(data: ReportData) -> dict[str, Table]:
+    """Make every table that has rows, by name."""
+    makers: tuple[Callable[[ReportData], Table], ...] = (
+        glance, areas, table_one, comparisons, earlier_comparisons, gates, contributions, techniques, attacked_areas,
+        datasets, lineage,
+        findings, outcomes, usage, hashes,
+    )  # fmt: skip
+    made = [maker(data) for maker in makers]
+    return {table.name: table for table in made if table.rows}
+
+
+def glance(data: ReportData) -> Table:
+    """What the gate looks at, a row a stage."""
+    gates = {done.stage: done.gate for done in data.rounds}
+    rows: list[tuple[Entry, ...]] = []
+    for card in data.scorecards:
+        decision = gates.get(card.stage)
+        ruling = _verdict(decision.verdict) if decision else Entry(NONE)
+        rows.append(
+            (
+                Entry(stage_name(card.stage)),
+                *(_value(card.find(measure, metric=metric)) for measure, metric in GLANCE),
+                ruling,
+            )
+        )
+    columns = ("", "Harm", "Safe refused", "Borderline answered", "Unsafe refused", "Ungroundedness", "Gate")
+    return Table(
+        "glance", "Before and after", columns, tuple(rows), "Intervals at the level of the settings; n below each."
+    )
+
+
+def areas(data: ReportData) -> Table:
+    """Harm by area, a column a stage."""
+    groups = ("all", *(f"area/{area}" for area in AREAS))
+    rows = [
+        (
+            Entry("All areas" if group == "all" else plain(group)),
+            *(_value(card.find("harm", harm=group)) for card in data.scorecards),
+        )
+        for group in groups
+        if any(card.find("harm", harm=group) for card in data.scorecards)
+    ]
+    columns = ("Area", *(stage_name(card.stage) for card in data.scorecards))
+    note = "Share of sealed conversations of the four harm measures that were defects at each measure's own threshold."
+    return Table("areas", "Harm by area", columns, tuple(rows), note)
+
+
+def table_one(data: ReportData) -> Table:
+    """The measures of the phi-3 report's Table 1, a column for every target measured."""
+    cards = (*data.scorecards, *data.others)
+    rows: list[tuple[Entry, ...]] = []
+    for measure, metric in TABLE_ONE:
+        found = [card.find(measure, metric=metric) for card in cards]
+        if any(found):
+            label = METRIC_NAMES.get(metric, metric)
+            rows.append((Entry(MEASURE_NAMES[measure], label), *(_value(one, fraction=True) for one in found)))
+    names = [f"{data.target}, {stage_name(card.stage).lower()}" for card in data.scorecards]
+    columns = ("Measure", *names, *(card.target for card in data.others))
+    note = (
+        "DR-x: share of conversations of severity x or more (0-7). Of the refusal rows, only the second is better low."
+    )
+    return Table("table-one", "Every target measured", columns, tuple(rows), note)
+
+
+def comparisons(data: ReportData) -> Table:
+    """Before and after the last round, paired: wholes, and the pooled harm of areas."""
+    note = "Paired on the same scenarios and samples, against the target at the start. Differences of shares in points."
+    return _comparison_table("comparisons", "Was it fixed?", data.rounds[-1:])._replace(note=note)
+
+
+def earlier_comparisons(data: ReportData) -> Table:
+    """The same after the rounds before the last."""
+    return _comparison_table("earlier-comparisons", "After earlier rounds", data.rounds[:-1])
+
+
+def gates(data: ReportData) -> Table:
+    """What the gate found, rule by rule."""
+    rows = [
+        (Entry(f"Round {done.round}"), Entry(rule.rule), _verdict(rule.verdict), Entry(rule.detail))
+        for done in data.rounds
+        if done.gate is not None
+        for rule in done.gate.rules
+    ]
+    note = "A rule passes when the whole interval, unscored conversations counted at their worst, is within the bound."
+    return Table("gates", "The gate, rule by rule", ("Round", "Rule", "Verdict", "Found"), tuple(rows), note)
+
+
+def contributions(data: ReportData) -> Table:
+    """What SFT and what DPO did, where the target was measured between them."""
+    after = {card.stage: card for card in data.scorecards}
+    rows: list[tuple[Entry, ...]] = []
+    for done in data.rounds:
+        pair = (("SFT only", done.sft_only), ("SFT, then DPO", after.get(done.stage)))
+        if done.sft_only is None:
+            continue
+        for name, card in pair:
+            if card is not None:
+                values = (_value(card.find(measure, metric=metric)) for measure, metric in GLANCE)
+                rows.append((Entry(f"Round {done.round}", name), *values))
+    columns = ("", "Harm", "Safe refused", "Borderline answered", "Unsafe refused", "Ungroundedness")
+    return Table("contributions", "What SFT and what DPO contributed", columns, tuple(rows))
+
+
+def techniques(data: ReportData) -> Table:
+    """Attack success by technique."""
+    return _attack_table(data.attacks, "technique", "techniques", "Attack success by technique")
+
+
+def attacked_areas(data: ReportData) -> Table:
+    """Attack success by area."""
+    return _attack_table(data.attacks, "area", "attacked-areas", "Attack success by area")
+
+
+def datasets(data: ReportData) -> Table:
+    """What each round was trained on."""
+    rows: list[tuple[Entry, ...]] = []
+    for done in data.rounds:
+        if (made := done.dataset) is not None:
+            dropped = (
+                ", ".join(f"{plain(why).lower()} {count}" for why, count in made.dropped.items() if count) or "none"
+            )
+            mixed = ", ".join(f"{plain(kind).lower()} {count}" for kind, count in made.mixture.items())
+            rows.append(
+                (
+                    Entry(f"Round {done.round}"), Entry(str(made.examples)), Entry(str(made.pairs)), Entry(mixed),
+                    Entry(dropped), Entry(", ".join(made.licences)), Entry(made.id[:8]),
+                )
+            )  # fmt: skip
+    columns = ("", "Examples", "Pairs", "Mixture", "Left out", "Licences", "Dataset")
+    return Table("datasets", "Training data", columns, tuple(rows))
+
+
+def lineage(data: ReportData) -> Table:
+    """From finding to rows."""
+    known = {one.id: one for one in data.findings}
+    rows: list[tuple[Entry, ...]] = []
+    for done in data.rounds:
+        for link in done.lineage[:FINDINGS_SHOWN]:
+            cause = known.get(link.finding_id)
+            about = f"{plain(cause.harm)}, {plain(cause.technique).lower()}" if cause else NONE
+            counts = (Entry(str(link.examples)), Entry(str(link.pairs)))
+            rows.append((Entry(link.finding_id[:8]), Entry(about), Entry(f"Round {done.round}"), *counts))
+    columns = ("Finding", "About", "Trained in", "Examples", "Pairs")
+    return Table("lineage", "From finding to training row", columns, tuple(rows))
+
+
+def findings(data: ReportData) -> Table:
+    """What the red team found and what became of it."""
+    ordered = sorted(data.findings, key=lambda one: (one.round, one.rank))
+    rows = [
+        (
+            Entry(one.id[:8]), Entry(f"Round {one.round}"), Entry(plain(one.harm), plain(one.area or "")),
+            Entry(plain(one.behaviour)), Entry(plain(one.technique)),
+            Entry(percent(one.rate), f"{one.succeeded} of {one.tried}, {bounds(one.low, one.high, 'ASR')}"),
+            Entry(f"{one.severity:.1f}"), Entry(one.state, tone=TONES.get(one.state, "unsure")),
+        )
+        for one in ordered[:FINDINGS_SHOWN]
+    ]  # fmt: skip
+    columns = ("Finding", "Found in", "Harm", "Behaviour", "Technique", "Rate", "Severity", "State")
+    left = len(ordered) - len(rows)
+    note = f"{left} more are in the store: breakfix findings." if left else ""
+    return Table("findings", "Findings", columns, tuple(rows), note)
+
+
+def outcomes(data: ReportData) -> Table:
+    """How every conversation ended."""
+    rows = [
+        (
+            Entry(stage_name(card.stage)),
+            Entry(MEASURE_NAMES.get(measure, measure)),
+            *(Entry(str(counts.get(one, 0))) for one in OUTCOMES),
+        )
+        for card in data.scorecards
+        for measure, counts in card.outcomes.items()
+    ]
+    columns = ("", "Measure", *(plain(one) for one in OUTCOMES))
+    note = "Blocked and failed conversations are unscored: counted, bounded, never safe."
+    return Table("outcomes", "How every conversation ended", columns, tuple(rows), note)
+
+
+def usage(data: ReportData) -> Table:
+    """What the run took."""
+    took = data.usage
+    if took is None:
+        return Table("usage", "Calls and cost", (), ())
+    pairs = [
+        ("Model calls", _grouped(took.calls)),
+        ("of these from the journal", _grouped(took.journalled)),
+        ("Failed for good", _grouped(took.failed)),
+        ("Prompt tokens", _grouped(took.prompt_tokens)),
+        ("Completion tokens", _grouped(took.completion_tokens)),
+        ("Cost", NONE if took.cost_usd is None else f"${took.cost_usd:.2f}"),
+        ("Time", NONE if took.seconds is None else f"{took.seconds / 60:.1f} min"),
+    ]
+    return Table("usage", "Calls and cost", ("", ""), tuple((Entry(name), Entry(text)) for name, text in pairs))
+
+
+def hashes(data: ReportData) -> Table:
+    """The identities of everything that went in."""
+    return Table(
+        "hashes", "Identities", ("What", "Identity"), tuple((Entry(name), Entry(mark)) for name, mark in data.hashes)
+    )
+
+
+# ── parts ──
+
+
+def _comparison_table(name: str, caption: str, rounds: Sequence[RoundResult]) -> Table:
+    rows = [
+        (Entry(_about(one), METRIC_NAMES.get(one.metric, one.metric)), Entry(f"Round {done.round}"), *_change(one))
+        for done in rounds
+        for one in sorted(_telling(done.comparisons), key=lambda one: MEASURE_ORDER.index(one.measure))
+    ]
+    columns = ("What", "After", "Before → after", "Difference", "p", "p, Holm", "Pairs", "Verdict")
+    return Table(name, caption, columns, tuple(rows))
+
+
+def _attack_table(attacks: Sequence[AttackSuccess], by: str, name: str, caption: str) -> Table:
+    chosen = [row for row in attacks if row.by == by]
+    stages = list(dict.fromkeys(row.stage for row in chosen))
+    known = {(row.name, row.stage): row for row in chosen}
+    rows = [
+        (Entry(plain(kind)), *(_success(known.get((kind, stage))) for stage in stages))
+        for kind in dict.fromkeys(row.name for row in chosen)
+    ]
+    note = "Success under a search for failures: to be compared with itself, never with a benchmark rate."
+    return Table(name, caption, (plain(by), *(stage_name(stage) for stage in stages)), tuple(rows), note)
+
+
+def _success(row: AttackSuccess | None) -> Entry:
+    if row is None or not row.tried:
+        return Entry(NONE)
+    low, high = wilson(row.succeeded, row.tried)
+    return Entry(percent(row.succeeded / row.tried), f"{row.succeeded} of {row.tried}, {bounds(low, high, 'ASR')}")
+
+
+def _value(one: Estimate | None, *, fraction: bool = False) -> Entry:
+    if one is None:
+        return Entry(NONE)
+    missing = f", {one.unscored} unscored" if one.unscored else ""
+    if one.value is None or one.low is None or one.high is None:
+        return Entry(NONE, f"n = 0{missing}")
+    if fraction:
+        return Entry(f"{one.value:.3f}", f"{one.low:.3f}–{one.high:.3f}, n = {one.n}{missing}")
+    return Entry(amount(one.value, one.metric), f"{bounds(one.low, one.high, one.metric)}, n = {one.n}{missing}")
+
+
+def _change(one: Comparison) -> tuple[Entry, ...]:
+    low, high = points(one.low, one.metric), points(one.high, one.metric)
+    return (
+        Entry(f"{amount(one.before, one.metric)} → {amount(one.after, one.metric)}"),
+        Entry(points(one.difference, one.metric), f"{low} to {high}"),
+        Entry(chance(one.p)),
+        Entry(chance(one.p_adjusted)),
+        Entry(str(one.n)),
+        _verdict(one.verdict),
+    )
+
+
+def _telling(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Keep wholes and the pooled harm of areas; harms one by one are in the JSON."""
+    return [one for one in comparisons if one.harm == "all" or (one.measure == "harm" and one.harm.startswith("area/"))]
+
+
+def _about(one: Comparison) -> str:
+    return plain(one.harm) if one.harm.startswith("area/") else MEASURE_NAMES.get(one.measure, one.measure)
+
+
+def _verdict(verdict: str) -> Entry:
+    return Entry(VERDICT_NAMES[verdict], tone=TONES.get(verdict, "unsure"))
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", " ")

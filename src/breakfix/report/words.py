@@ -1,0 +1,158 @@
+"""Names and numbers as people read them, and the two sentences that open a report."""
+
+from collections.abc import Sequence
+
+from breakfix.report.data import ReportData
+from breakfix.types import Comparison, Estimate, Scorecard
+
+MEASURE_NAMES = {
+    "harm": "Harm, all measures",
+    "ungroundedness": "Ungroundedness",
+    "third_party": "Third-party harm",
+    "continuation": "Harmful content continuation",
+    "summarization": "Harmful content summarization",
+    "jailbreak": "Jailbreak",
+    "refusal": "Refusal",
+}
+METRIC_NAMES = {
+    "mean": "mean, 0-4",
+    "defect rate": "share harmful",
+    "IPRR": "unsafe requests refused",
+    "VPRR": "safe requests refused",
+    "borderline": "borderline requests answered",
+    "IPRR-partial": "unsafe requests refused in part",
+    "VPRR-partial": "safe requests refused in part",
+}
+VERDICT_NAMES = {
+    "fixed": "fixed",
+    "not_fixed": "not fixed",
+    "regressed": "regressed",
+    "cannot_tell": "cannot tell",
+    "passed": "passed",
+    "failed": "failed",
+}
+NONE = "–"
+
+
+def plain(name: str) -> str:
+    """Turn an id into words: political_misinformation becomes Political misinformation."""
+    words = name.removeprefix("area/").replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def stage_name(stage: str) -> str:
+    """Name a stage: base is Before, round-1 is Round 1."""
+    return "Before" if stage == "base" else plain(stage)
+
+
+def percent(value: float | None, places: int = 0) -> str:
+    """Write a share as a percentage."""
+    return NONE if value is None else f"{100 * value:.{places}f} %"
+
+
+def amount(value: float | None, metric: str) -> str:
+    """Write an estimate's value: a mean with two places, a share in per cent."""
+    if value is None:
+        return NONE
+    return f"{value:.2f}" if metric == "mean" else percent(value)
+
+
+def bounds(low: float | None, high: float | None, metric: str) -> str:
+    """Write an interval: 12-34 %, or 0.21-0.43."""
+    if low is None or high is None:
+        return NONE
+    return f"{low:.2f}–{high:.2f}" if metric == "mean" else f"{100 * low:.0f}–{100 * high:.0f} %"
+
+
+def points(value: float | None, metric: str) -> str:
+    """Write a difference: with its sign, in percentage points where it is one of shares."""
+    if value is None:
+        return NONE
+    text = f"{value:+.2f}" if metric == "mean" else f"{100 * value:+.0f}"
+    return "0" if float(text) == 0 else text.replace("-", "−")
+
+
+def chance(p: float | None) -> str:
+    """Write a p-value."""
+    if p is None:
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def headline(data: ReportData) -> tuple[str, ...]:
+    """Say in two sentences what happened, with the numbers."""
+    if not data.scorecards:
+        return (f"Nothing of {data.target} has been measured yet.",)
+    first, last = data.scorecards[0], data.scorecards[-1]
+    said = [_harm_sentence(data, first, last), _cost_sentence(data, first, last)]
+    return tuple(sentence for sentence in said if sentence)
+
+
+def _harm_sentence(data: ReportData, first: Scorecard, last: Scorecard) -> str:
+    before, after = first.find("harm"), last.find("harm")
+    if before is None or before.value is None:
+        return _refusal_only(data, first)
+    opening = f"{data.target} did harm in {_with_interval(before)} of {before.n} sealed conversations"
+    if first is last or after is None or after.value is None:
+        return opening + "."
+    rounds = len(data.scorecards) - 1
+    text = f"{opening}; after {_count(rounds, 'round')} of break and fix it did so in {_with_interval(after)}"
+    change = _primary(data.rounds[-1].comparisons) if data.rounds else None
+    if change is None or change.difference is None:
+        return text + "."
+    direction = "fall" if change.difference < 0 else "rise"
+    size = abs(round(100 * change.difference))
+    return f"{text}, a paired {direction} of {size} points (p {_equals(chance(change.p))})."
+
+
+def _refusal_only(data: ReportData, card: Scorecard) -> str:
+    unsafe, safe = card.find("refusal", metric="IPRR"), card.find("refusal", metric="VPRR")
+    parts = [
+        f"{_with_interval(one)} of {one.n} {what}"
+        for one, what in ((unsafe, "unsafe requests"), (safe, "safe ones"))
+        if one is not None and one.value is not None
+    ]
+    return f"{data.target} refused {' and '.join(parts)}." if parts else f"{data.target} was measured."
+
+
+def _cost_sentence(data: ReportData, first: Scorecard, last: Scorecard) -> str:
+    over, was = last.find("refusal", metric="VPRR"), first.find("refusal", metric="VPRR")
+    border = last.find("refusal", metric="borderline")
+    parts: list[str] = []
+    if over is not None and over.value is not None:
+        earlier = f" ({percent(was.value)} before)" if was is not None and first is not last else ""
+        parts.append(f"refuses {percent(over.value)} of harmless requests{earlier}")
+    if border is not None and border.value is not None:
+        parts.append(f"answers {percent(border.value)} of borderline ones")
+    decision = data.rounds[-1].gate if data.rounds else None
+    gate = {"passed": "the gate passed it", "failed": "the gate failed it", "cannot_tell": "the gate cannot tell"}
+    text = "It " + " and ".join(parts) if parts else ""
+    if decision is None:
+        return text + "." if text else ""
+    ruling = gate[decision.verdict] + _open_rules(data)
+    return f"{text}; {ruling}." if text else f"{ruling[:1].upper()}{ruling[1:]}."
+
+
+def _open_rules(data: ReportData) -> str:
+    decision = data.rounds[-1].gate
+    if decision is None or decision.verdict == "passed":
+        return ""
+    broken = [rule.rule for rule in decision.rules if rule.verdict == decision.verdict]
+    return f" on: {'; '.join(broken)}"
+
+
+def _primary(comparisons: Sequence[Comparison]) -> Comparison | None:
+    return next((one for one in comparisons if (one.measure, one.harm) == ("harm", "all")), None)
+
+
+def _with_interval(one: Estimate) -> str:
+    return f"{amount(one.value, one.metric)} ({bounds(one.low, one.high, one.metric)})"
+
+
+def _count(number: int, noun: str) -> str:
+    words = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+    return f"{words.get(number, str(number))} {noun}{'' if number == 1 else 's'}"
+
+
+def _equals(text: str) -> str:
+    return text if text.startswith("<") else f"= {text}"

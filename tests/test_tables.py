@@ -1,0 +1,45 @@
+from breakfix.report.data import ReportData
+from breakfix.report.tables import tables
+from report_sample import sample
+
+DATA = sample()
+MADE = tables(DATA)
+
+
+def test_every_table_is_rectangular():
+    assert len(MADE) == 15
+    for table in MADE.values():
+        assert {len(row) for row in table.rows} == {len(table.columns)}, table.name
+
+
+def test_table_one_has_every_target_with_n_and_interval():
+    table = MADE["table-one"]
+    assert table.columns[1:] == ("lab/mini, before", "lab/mini, round 1", "lab/mini, round 2", "lab/small")
+    assert [row[0].text for row in table.rows[:5]] == [
+        "Ungroundedness", "Third-party harm", "Harmful content continuation", "Harmful content summarization",
+        "Jailbreak",
+    ]  # fmt: skip
+    assert all("n = " in entry.detail for row in table.rows for entry in row[1:])
+
+
+def test_verdicts_carry_their_tone():
+    cyber = next(row for row in MADE["earlier-comparisons"].rows if row[0].text == "Cyber")
+    assert (cyber[-1].text, cyber[-1].tone) == ("not fixed", "bad")
+    assert {row[2].text for row in MADE["gates"].rows} <= {"passed", "failed", "cannot tell"}
+
+
+def test_unscored_conversations_are_shown():
+    blocked = MADE["outcomes"].columns.index("Blocked")
+    assert sum(int(row[blocked].text) for row in MADE["outcomes"].rows) > 0
+    assert any("unscored" in entry.detail for row in MADE["glance"].rows for entry in row)
+
+
+def test_what_was_not_measured_is_a_dash_and_not_a_zero():
+    card = DATA.scorecards[0]
+    bare = card.model_copy(update={"estimates": tuple(one for one in card.estimates if one.metric != "VPRR")})
+    rows = tables(DATA.model_copy(update={"scorecards": (bare,)}))["glance"].rows
+    assert rows[0][2].text == "–"
+
+
+def test_a_run_without_anything_has_no_tables():
+    assert tables(ReportData(run="r", date="d", version="v", target="t")) == {}

@@ -1,0 +1,46 @@
+import pytest
+
+from breakfix.report.data import ReportData
+from breakfix.report.words import amount, bounds, chance, headline, percent, plain, points, stage_name
+from report_sample import sample
+
+DATA = sample()
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (plain("area/political_misinformation"), "Political misinformation"),
+        (stage_name("base"), "Before"),
+        (stage_name("round-2"), "Round 2"),
+        (percent(0.734), "73 %"),
+        (percent(None), "–"),
+        (amount(0.5, "mean"), "0.50"),
+        (bounds(0.1, 0.25, "DR-1"), "10–25 %"),
+        (points(-0.125, "DR-1"), "−12"),
+        (points(0.001, "DR-1"), "0"),
+        (points(-0.001, "mean"), "0"),
+        (chance(0.00001), "< 0.001"),
+        (chance(0.04), "0.040"),
+    ],
+)
+def test_numbers_read_as_people_write_them(said: str, expected: str):
+    assert said == expected
+
+
+def test_the_headline_says_what_happened_with_numbers():
+    first, second = headline(DATA)
+    assert first.startswith("lab/mini did harm in ") and "after two rounds" in first and "a paired fall of" in first
+    assert "harmless requests" in second and "the gate passed it" in second
+
+
+def test_a_single_measurement_claims_no_change():
+    said = headline(DATA.model_copy(update={"scorecards": DATA.scorecards[:1], "rounds": ()}))
+    assert "after" not in said[0] and "fall" not in said[0] and "gate" not in " ".join(said)
+
+
+def test_a_refusal_measurement_and_an_empty_run_have_their_sentence():
+    card = DATA.scorecards[0]
+    refusal = card.model_copy(update={"estimates": tuple(one for one in card.estimates if one.measure == "refusal")})
+    assert "unsafe requests" in headline(DATA.model_copy(update={"scorecards": (refusal,), "rounds": ()}))[0]
+    assert "Nothing" in headline(ReportData(run="r", date="d", version="v", target="t"))[0]
