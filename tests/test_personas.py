@@ -1,0 +1,30 @@
+"""Personas: the ladder of skill is there, and a broken file is named."""
+
+import pytest
+
+from breakfix.attacks.personas import load_personas
+from breakfix.errors import DataError
+
+
+def test_both_attackers_of_the_report_are_there():
+    assert {"low_skilled", "intermediate", "ordinary"} <= set(load_personas())
+    assert list(load_personas(["intermediate"])) == ["intermediate"]
+
+
+def test_an_unknown_persona_is_named_with_those_known():
+    with pytest.raises(DataError, match=r"'wizard'.*low_skilled"):
+        load_personas(["wizard"])
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ("- id: a", "'description'"),
+        ("[", "not valid YAML"),
+        ("- {id: a, description: b}\n- {id: a, description: b}", "twice"),
+    ],
+)
+def test_a_broken_persona_file_is_one_clear_line(tmp_path, body, fault):
+    (tmp_path / "own.yaml").write_text(body)
+    with pytest.raises(DataError, match=fault):
+        load_personas(folder=tmp_path)
