@@ -56,4 +56,6 @@ def _plain(value: object) -> object:
         return sorted(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, tuple):
+        return list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     raise TypeError(f"cannot hash a {type(value).__name__}")

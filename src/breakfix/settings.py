@@ -236,8 +236,13 @@ def settings_from(tree: Mapping[str, Any], *, where: str) -> CycleSettings:
 
 
 def dump_settings(settings: CycleSettings) -> str:
-    """Write settings as YAML that `load_settings` reads back to an equal value."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    """Write settings as YAML that `load_settings` reads back to an equal value.
+
+    Of `align` only what was set: what is not set there is the recipe's to give.
+    """
+    tree = settings.model_dump(mode="json")
+    tree["align"] = settings.align.model_dump(mode="json", exclude_unset=True)
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

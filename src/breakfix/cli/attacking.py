@@ -1,7 +1,199 @@
 """`breakfix redteam` and `breakfix findings`: where does it break."""
 
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from breakfix.cli.options import (
+    CYCLE,
+    LOOK,
+    OUT,
+    STORE,
+    Attacker,
+    Concurrency,
+    Json,
+    Judge,
+    OutFolder,
+    Overrides,
+    Reuse,
+    RunName,
+    Seed,
+    SettingsFile,
+    Stage,
+    StoreFolder,
+    Target,
+    listed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from breakfix.attacks.search import Tally
+    from breakfix.store.bring import Files
+    from breakfix.types import Finding
+
+SEARCH = "The search"
+SHOWN = 30
+"""Findings in the table that `redteam` ends with."""
+
+
+class States(StrEnum):
+    """What has become of a finding."""
+
+    open = "open"
+    curated = "curated"
+    trained = "trained"
+    verified = "verified"
+    regressed = "regressed"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
+    app.command("redteam", rich_help_panel=CYCLE)(redteam)
+    app.command("findings", rich_help_panel=LOOK)(findings)
+
+
+def redteam(
+    target: Target = None,
+    attacker: Attacker = None,
+    judge: Judge = None,
+    budget: Annotated[int | None, typer.Option("--budget", help="Calls of the target.", rich_help_panel=SEARCH)] = None,
+    techniques: Annotated[
+        str | None,
+        typer.Option("--techniques", metavar="A,B", help="Technique ids; default: all.", rich_help_panel=SEARCH),
+    ] = None,
+    personas: Annotated[
+        str | None, typer.Option("--personas", metavar="A,B", help="Persona ids.", rich_help_panel=SEARCH)
+    ] = None,
+    stage: Stage = "base",
+    number: Annotated[int, typer.Option("--round", help="The round that the findings count to.")] = 1,
+    concurrency: Concurrency = None,
+    seed: Seed = None,
+    settings: SettingsFile = None,
+    overrides: Overrides = None,
+    run: RunName = None,
+    reuse: Reuse = None,
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+    as_json: Json = False,
+) -> None:
+    """Attack a target within a budget of calls, and group what failed into ranked findings.
+
+    Success of a search is selected: it is shown as attack success, never as a benchmark rate.
+
+    Example: breakfix redteam -t hf/models/mine --attacker openai/gpt-4o -j openai/gpt-4o --budget 500 --run mine
+    """
+    from breakfix.cli.results import print_json
+    from breakfix.cli.session import Given, Place, in_run, settle
+
+    options = {
+        "target": target,
+        "attacker": attacker,
+        "judge": judge,
+        "redteam.budget": budget,
+        "redteam.techniques": listed(techniques),
+        "redteam.personas": listed(personas),
+        "calls.concurrency": concurrency,
+        "seed": seed,
+    }
+    place = Place(store, out, run, reuse)
+    whole = settle(place, Given(settings, overrides, options))
+    from breakfix.redteam import redteam as besiege
+
+    siege = in_run(whole, place, lambda opened: besiege(opened, stage=stage, number=number))
+    success = {
+        "technique": siege.archive.by_technique,
+        "area": siege.archive.by_area,
+        "persona": siege.archive.by_persona,
+    }
+    if as_json:
+        print_json(
+            {"run": run, "stage": stage, "spent": siege.archive.spent, "success": success, "findings": siege.findings}
+        )
+        return
+    for name, tallies in success.items():
+        _show_success(name, tallies)
+    show_findings(list(siege.findings[:SHOWN]), f"Findings ({len(siege.findings)}), the worst first")
+
+
+def findings(
+    run: RunName = None,
+    state: Annotated[States | None, typer.Option("--state", help="Only those in this state.")] = None,
+    bring: Annotated[
+        Path | None, typer.Option("--import", metavar="FILE", help="Add findings of another run (JSONL).")
+    ] = None,
+    conversations: Annotated[
+        Path | None, typer.Option("--conversations", metavar="FILE", help="With --import: theirs (JSONL).")
+    ] = None,
+    scenarios: Annotated[
+        Path | None, typer.Option("--scenarios", metavar="FILE", help="With --import: theirs (JSONL).")
+    ] = None,
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+    as_json: Json = False,
+) -> None:
+    """List findings, ranked; or add findings from elsewhere.
+
+    Example: breakfix findings --run mine --import findings.jsonl --conversations conversations.jsonl
+    --scenarios scenarios.jsonl
+    """
+    from breakfix.cli.results import print_json
+    from breakfix.cli.session import Place, resume
+    from breakfix.store.store import Store
+
+    if bring is not None:
+        from breakfix.store.bring import Files
+
+        name = _import(run, Files(bring, conversations, scenarios), store)
+    else:
+        name = resume(Place(store, out, run)).run or ""
+    with Store.open(store) as opened:
+        found = opened.findings(name, state=state.value if state else None)
+    if as_json:
+        print_json({"run": name, "findings": found})
+    else:
+        show_findings(found, f"Findings of {name}")
+
+
+def show_findings(found: "list[Finding]", title: str) -> None:
+    """Print findings as a table, the worst first."""
+    from breakfix.cli.results import between, number, show_table
+
+    head = ("rank", "round", "state", "harm", "behaviour", "technique", "success", "interval", "severity", "id")
+    rows = [
+        (str(each.rank), str(each.round), each.state, each.harm.replace("_", " "), each.behaviour, each.technique,
+         f"{each.succeeded}/{each.tried}", between(each.low, each.high), number(each.severity, 1), each.id[:8])
+        for each in found
+    ]  # fmt: skip
+    show_table(title, head, rows)
+
+
+def _import(run: str | None, files: "Files", store: Path) -> str:
+    from breakfix.errors import StoreError
+    from breakfix.store.bring import bring_findings
+    from breakfix.store.store import Store
+
+    if run is None:
+        raise StoreError("Name the run that the findings go into: --run NAME")
+    with Store.open(store) as opened, opened.lock_run(run):
+        count = bring_findings(opened, run, files)
+        opened.save_run(run, status="done")
+    typer.echo(f"{count} findings came into {run}.", err=True)
+    return run
+
+
+def _show_success(name: str, tallies: "Mapping[str, Tally]") -> None:
+    from breakfix.cli.results import number, show_table
+
+    rows = [
+        (
+            key.replace("_", " "),
+            f"{tally.k}/{tally.n}",
+            number(tally.k / tally.n if tally.n else None),
+            str(tally.queries),
+        )
+        for key, tally in tallies.items()
+    ]
+    show_table(f"Attack success by {name}", (name, "succeeded", "rate", "queries"), rows)

@@ -61,9 +61,9 @@ class Plain:
         self._name = None
 
     def _say(self, ending: str) -> None:
-        counted = f"{self._count}" if self._total is None else f"{self._count}/{self._total}"
-        parts = [f"{self._name}: {counted}", in_words(self._facts), ending]
-        typer.echo("  ".join(part for part in parts if part), err=True)
+        counted = "" if not self._count else f"{self._count}" if self._total is None else f"{self._count}/{self._total}"
+        parts = [f"{self._name}:", counted, in_words(self._facts), ending]
+        typer.echo("  ".join(part for part in parts if part).replace(":  ", ": ", 1), err=True)
 
 
 class Drawn:

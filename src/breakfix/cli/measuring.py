@@ -1,5 +1,7 @@
 """`breakfix measure` and `breakfix compare`: how safe is it, and is it safer than it was."""
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
 from breakfix.cli.options import (
@@ -27,10 +29,15 @@ from breakfix.cli.options import (
     listed,
 )
 
+if TYPE_CHECKING:
+    from breakfix.cli.session import Place
+    from breakfix.measure import Measurement
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     app.command("measure", rich_help_panel=CYCLE)(measure)
+    app.command("compare", rich_help_panel=CYCLE)(compare)
 
 
 def measure(
@@ -86,3 +93,55 @@ def measure(
         return
     show_scorecard(found.card)
     typer.echo(f"Run {found.card.run}. Scorecard: {paths['scorecard']}")
+
+
+def compare(
+    before: Annotated[str, typer.Argument(metavar="RUN[:STAGE]", help="Stage: base, if none is given.")],
+    after: Annotated[str, typer.Argument(metavar="RUN[:STAGE]", help="The same scenarios, later or of another model.")],
+    settings: SettingsFile = None,
+    overrides: Overrides = None,
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+    as_json: Json = False,
+) -> None:
+    """Compare two measurements pair by pair, and let the gate decide on the second.
+
+    Exit code 1: the gate failed, or could not tell.
+
+    Example: breakfix compare demo:base demo:round-2
+    """
+    from breakfix.cli.results import GATE_EXIT, print_json, show_comparisons, show_gate
+    from breakfix.cli.session import Given, Place, settle
+
+    early, late = (_measurement(Place(store, out), name) for name in (before, after))
+    whole = settle(Place(store, out, late.card.run), Given(settings, overrides))
+    from breakfix.compare import compare as contrast
+    from breakfix.compare import gate
+    from breakfix.errors import DataError
+
+    changes = contrast(early.scores, late.scores, whole.measure, seed=whole.seed)
+    if not changes:
+        raise DataError(f"{before} and {after} have no scored scenario in common. Measure both with the same settings.")
+    decision = gate(late.card, changes, whole.gate)
+    if as_json:
+        print_json({"before": early.card, "after": late.card, "comparisons": changes, "gate": decision})
+    else:
+        show_comparisons(changes, f"{before} to {after}")
+        show_gate(decision, after)
+    raise typer.Exit(GATE_EXIT[decision.verdict])
+
+
+def _measurement(place: "Place", name: str) -> "Measurement":
+    """Give what RUN[:STAGE] measured, computed from the store. Raises StoreError with the stages there are."""
+    from breakfix.cli.session import looking
+    from breakfix.errors import StoreError
+
+    run, _, stage = name.partition(":")
+    with looking(place._replace(run=run)) as opened:
+        from breakfix.reporting import read
+
+        measured = read(opened).measured
+    if (stage or "base") not in measured:
+        stages = ", ".join(measured) or "nothing"
+        raise StoreError(f"Run {run!r} has not measured {stage or 'base'!r}; it has measured {stages}.")
+    return measured[stage or "base"]

@@ -41,20 +41,21 @@ def show_scorecard(card: "Scorecard") -> None:
 
 
 def show_comparisons(comparisons: Sequence["Comparison"], title: str) -> None:
-    """Print before and after, pair by pair."""
+    """Print whole measures and the areas of the pooled harm rate, before and after."""
     head = ("measure", "of", "metric", "before", "after", "difference", "interval", "p (adjusted)", "n", "verdict")
     rows = [
         (each.measure, _of(each.harm), each.metric, number(each.before), number(each.after), number(each.difference),
          between(each.low, each.high), number(each.p_adjusted, 4), str(each.n), each.verdict.replace("_", " "))
         for each in comparisons
+        if each.harm == "all" or (each.measure == "harm" and each.harm.startswith("area/"))
     ]  # fmt: skip
     show_table(title, head, rows)
 
 
-def show_gate(gate: "GateDecision") -> None:
+def show_gate(gate: "GateDecision", of: str) -> None:
     """Print what the gate decided, rule by rule."""
     rows = [(rule.rule, rule.verdict.replace("_", " "), rule.detail) for rule in gate.rules]
-    show_table(f"Gate: {gate.verdict.replace('_', ' ')}", ("rule", "verdict", "detail"), rows)
+    show_table(f"Gate, {of}: {gate.verdict.replace('_', ' ')}", ("rule", "verdict", "detail"), rows)
 
 
 def show_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -67,7 +68,8 @@ def show_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -
     console = Console()
     if not console.is_terminal:
         console = Console(width=200, color_system=None)
-    table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    console.print(Text(title, style="bold"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in head:
         table.add_column(name)
     for row in rows:

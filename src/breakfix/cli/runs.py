@@ -1,6 +1,5 @@
 """`breakfix runs`: what the store holds, out of it, or gone from it."""
 
-import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -102,19 +101,15 @@ def delete_run(
 
     The log of sealed openings stays: that the sealed split was read cannot be undone.
     """
-    from breakfix.journal import journal_path
+    from breakfix.cli.session import Place, forget_run
     from breakfix.store.store import Store
 
     with Store.open(store) as opened:
         opened.run(run)
-        if not yes and not typer.confirm(f"Delete run {run!r}, its journal and {out / run}?", err=True):
-            typer.echo("Nothing was deleted.")
-            return
-        opened.delete_run(run)
-    journal = journal_path(store, run)
-    for path in journal.parent.glob(journal.name + "*"):
-        path.unlink()
-    shutil.rmtree(out / run, ignore_errors=True)
+    if not yes and not typer.confirm(f"Delete run {run!r}, its journal and {out / run}?", err=True):
+        typer.echo("Nothing was deleted.")
+        return
+    forget_run(Place(store, out, run))
     typer.echo(f"Deleted {run}.")
 
 

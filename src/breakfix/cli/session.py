@@ -1,8 +1,10 @@
 """From a command's options to an open run: its settings, its place, and one event loop that Ctrl-C ends cleanly."""
 
 import asyncio
+import shutil
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -61,6 +63,19 @@ def in_run(settings: "CycleSettings", place: Place, work: "Callable[[Run], Await
     return to_its_end(whole())
 
 
+@contextmanager
+def looking(place: Place, *, settings: "CycleSettings | None" = None) -> "Generator[Run]":
+    """Give a run to read only: it is not locked, nothing is asked, and its state stays as it is."""
+    from breakfix.calls import Calls
+    from breakfix.project import Project, Run
+    from breakfix.store.store import Store
+
+    whole = settings or settle(place, Given())
+    with Store.open(place.store) as store:
+        record = store.run(place.run or "")
+        yield Run(record.run, whole, Project(place.store, place.out), store=store, calls=Calls(None, whole.calls))
+
+
 def to_its_end(work: Coroutine[Any, Any, T]) -> T:
     """Run one coroutine; SIGTERM ends it as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, _as_ctrl_c)
@@ -77,3 +92,17 @@ def _as_ctrl_c(_number: int, _frame: object) -> None:
 def _saved(place: Place) -> Path | None:
     path = place.out / (place.run or "") / "settings.yaml"
     return path if path.exists() else None
+
+
+def forget_run(place: Place) -> None:
+    """Delete a run whole: its rows, its journal and its folder of results."""
+    from breakfix.journal import journal_path
+    from breakfix.store.store import Store
+
+    name = place.run or ""
+    with Store.open(place.store) as store:
+        store.delete_run(name)
+    journal = journal_path(place.store, name)
+    for path in journal.parent.glob(journal.name + "*"):
+        path.unlink()
+    shutil.rmtree(place.out / name, ignore_errors=True)

@@ -1,7 +1,174 @@
-"""`breakfix redteam` and `breakfix findings`: where does it break."""
+"""`breakfix curate`, `breakfix align` and `breakfix export`: from findings to data, and to weights."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from breakfix.cli.options import (
+    CYCLE,
+    OUT,
+    STORE,
+    Concurrency,
+    Json,
+    Judge,
+    OutFolder,
+    Overrides,
+    RunName,
+    Seed,
+    SettingsFile,
+    StoreFolder,
+    Target,
+    Teacher,
+    listed,
+)
+
+if TYPE_CHECKING:
+    from breakfix.project import Run
+    from breakfix.types import Checkpoint, Dataset
+
+Round = Annotated[int, typer.Option("--round", help="The round that it counts to.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
+    app.command("curate", rich_help_panel=CYCLE)(curate)
+    app.command("align", rich_help_panel=CYCLE)(align)
+    app.command("export", rich_help_panel=CYCLE)(export)
+
+
+def curate(
+    target: Target = None,
+    teacher: Teacher = None,
+    judge: Judge = None,
+    sources: Annotated[
+        str | None, typer.Option("--sources", metavar="A,B", help="Own or published data files to mix in.")
+    ] = None,
+    number: Round = 1,
+    concurrency: Concurrency = None,
+    seed: Seed = None,
+    settings: SettingsFile = None,
+    overrides: Overrides = None,
+    run: RunName = None,
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+    as_json: Json = False,
+) -> None:
+    """Turn a run's open findings into a frozen dataset, with data of your own where you give it.
+
+    Rows that overlap sealed scenarios or published evaluation prompts are refused, and counted.
+
+    Example: breakfix curate --run mine --teacher openai/gpt-4o --sources my-safety-data.jsonl
+    """
+    from breakfix.cli.results import print_json, show_table
+    from breakfix.cli.session import Given, Place, in_run, resume, settle
+
+    place = resume(Place(store, out, run))
+    options = {
+        "target": target,
+        "teacher": teacher,
+        "judge": judge,
+        "curate.sources": listed(sources),
+        "calls.concurrency": concurrency,
+        "seed": seed,
+    }
+    whole = settle(place, Given(settings, overrides, options))
+    from breakfix.curate import curate as make
+
+    async def work(opened: "Run") -> "Dataset":
+        return await make(opened, opened.store.findings(opened.name, state="open"), number=number)
+
+    dataset = in_run(whole, place, work)
+    if as_json:
+        print_json({"run": place.run, "dataset": dataset})
+        return
+    rows = [("examples", str(dataset.examples)), ("pairs", str(dataset.pairs))]
+    rows += [(f"  {kind}", str(count)) for kind, count in dataset.mixture.items()]
+    rows += [(f"  dropped: {why}", str(count)) for why, count in dataset.dropped.items()]
+    show_table(f"Dataset {dataset.id[:8]}", ("rows", "number"), rows)
+    typer.echo(f"Licences: {', '.join(dataset.licences)}. It lies in {dataset.path}")
+
+
+def align(
+    dataset: Annotated[
+        Path | None, typer.Option("--dataset", metavar="FOLDER", help="A frozen one; default: the run's newest.")
+    ] = None,
+    target: Target = None,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="MODEL", help="Train these weights; default: the target's.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="mini, small or medium.")] = None,
+    number: Round = 1,
+    settings: SettingsFile = None,
+    overrides: Overrides = None,
+    run: RunName = None,
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+    as_json: Json = False,
+) -> None:
+    """Post-train a model on a frozen dataset: SFT, then DPO.
+
+    Example: breakfix align --run mine --dataset runs/mine/datasets/3f9a0c12 --recipe small
+    """
+    from breakfix.cli.results import print_json
+    from breakfix.cli.session import Given, Place, in_run, resume, settle
+
+    place = Place(store, out, run) if run else resume(Place(store, out, run))
+    whole = settle(place, Given(settings, overrides, {"target": target, "align.recipe": recipe}))
+    from breakfix.align import align as train
+
+    async def work(opened: "Run") -> "Checkpoint":
+        return await train(opened, _dataset(opened, dataset), base=base, number=number)
+
+    made = in_run(whole, place, work)
+    if as_json:
+        print_json({"run": place.run, "checkpoint": made})
+        return
+    typer.echo(f"Checkpoint {made.id[:8]} ({', then '.join(made.stages)}, {made.seconds:.0f} s) lies in {made.path}")
+    typer.echo(f"Measure it: breakfix measure --run {place.run} -t hf/{made.path} --stage round-{number}")
+
+
+def export(
+    to: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that is not there yet.")],
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", metavar="ID", help="Default: the run's newest.")
+    ] = None,
+    run: RunName = None,
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+) -> None:
+    """Copy a checkpoint's merged weights to a folder that transformers, or any server, loads.
+
+    Example: breakfix export my-safer-model --run mine
+    """
+    from breakfix.cli.session import Place, resume
+    from breakfix.errors import DataError, StoreError
+    from breakfix.store.store import Store
+
+    name = resume(Place(store, out, run)).run or ""
+    with Store.open(store) as opened:
+        made = [each for each in opened.checkpoints(name) if each.id.startswith(checkpoint or "")]
+    if not made:
+        raise StoreError(f"Run {name!r} has no such checkpoint. Make one: breakfix align --run {name}")
+    source = Path(made[-1].path)
+    if not (source / "config.json").exists():
+        raise StoreError(f"The weights of checkpoint {made[-1].id[:8]} are gone from {str(source)!r}. Align anew.")
+    if to.exists():
+        raise DataError(f"{str(to)!r} is there already. Name a folder that is not.")
+    shutil.copytree(source, to)
+    typer.echo(f"Checkpoint {made[-1].id[:8]} of {name} lies in {to}. Use it as hf/{to}")
+
+
+def _dataset(opened: "Run", folder: Path | None) -> "Dataset":
+    from breakfix.curation.freeze import read_dataset
+    from breakfix.errors import StoreError
+
+    if folder is not None:
+        dataset = read_dataset(folder)
+        opened.store.add_dataset(opened.name, dataset)
+        return dataset
+    known = opened.store.datasets(opened.name)
+    if not known:
+        raise StoreError(f"Run {opened.name!r} has no dataset. Give --dataset FOLDER, or make one: breakfix curate")
+    return known[-1]

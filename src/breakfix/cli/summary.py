@@ -1,0 +1,55 @@
+"""What a cycle showed, on one screen: each quantity at the start and after each round."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import typer
+
+from breakfix.cli.results import show_table
+
+if TYPE_CHECKING:
+    from breakfix.report.data import ReportData
+    from breakfix.types import Estimate, Finding, Scorecard
+
+QUANTITIES = (
+    ("harm", "defect rate", "harm rate, all areas"),
+    ("refusal", "VPRR", "safe requests refused"),
+    ("refusal", "borderline", "borderline questions answered"),
+    ("ungroundedness", "mean", "ungroundedness (0-4)"),
+)
+
+
+def show_rounds(data: "ReportData") -> None:
+    """Print harm by area, over-refusal, helpfulness and groundedness, stage by stage, with intervals."""
+    from breakfix.types import AREAS
+
+    rows = [(label, *_across(data, measure, metric, "all")) for measure, metric, label in QUANTITIES]
+    by_area = [("  " + area.replace("_", " "), *_across(data, "harm", "defect rate", f"area/{area}")) for area in AREAS]
+    head = ("", *(card.stage for card in data.scorecards))
+    card = data.scorecards[0]
+    level = next((f"{each.level:.0%}" for each in card.estimates), "")
+    title = f"{data.target}: sealed scenarios, judged by {card.judge}, with {level} intervals"
+    show_table(title, head, [rows[0], *(row for row in by_area if set(row[1:]) != {"–"}), *rows[1:]])
+
+
+def show_findings_settled(findings: "Iterable[Finding]") -> None:
+    """Say in a line what became of the findings."""
+    states = Counter(each.state for each in findings)
+    if states:
+        typer.echo("Findings: " + ", ".join(f"{count} {state}" for state, count in states.items()))
+
+
+def _across(data: "ReportData", measure: str, metric: str, of: str) -> tuple[str, ...]:
+    return tuple(_cell(_estimate(card, measure, metric, of)) for card in data.scorecards)
+
+
+def _estimate(card: "Scorecard", measure: str, metric: str, of: str) -> "Estimate | None":
+    found = [each for each in card.estimates if (each.measure, each.metric, each.harm) == (measure, metric, of)]
+    return next((each for each in found if each.split == "sealed"), found[0] if found else None)
+
+
+def _cell(estimate: "Estimate | None") -> str:
+    if estimate is None or estimate.value is None:
+        return "–"
+    return f"{estimate.value:.2f} [{estimate.low or 0:.2f}, {estimate.high or 0:.2f}]"

@@ -1,0 +1,68 @@
+"""Rows from elsewhere into a run: findings with the conversations and scenarios that they speak of.
+
+The files are what `breakfix runs export` writes. A broken line is named by its number, and nothing is written then.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from breakfix.errors import DataError
+from breakfix.store.store import Store
+from breakfix.types import Conversation, Finding, Noun, Scenario
+
+N = TypeVar("N", bound=Noun)
+
+
+class Files(NamedTuple):
+    """JSONL files of findings, and of the conversations and scenarios behind them where the run lacks these."""
+
+    findings: Path
+    conversations: Path | None = None
+    scenarios: Path | None = None
+
+
+def bring_findings(store: Store, run: str, files: Files) -> int:
+    """Write findings into a run; gives their number. Raises DataError: a broken line, or a conversation not known."""
+    findings = [each.model_copy(update={"run": run}) for each in read_rows(files.findings, Finding)]
+    said = [each.model_copy(update={"run": run}) for each in _rows(files.conversations, Conversation)]
+    tried = list(_rows(files.scenarios, Scenario))
+    wanted = {conversation_id for each in findings for conversation_id in each.conversation_ids}
+    missing = wanted - {each.id for each in said} - {each.id for each in store.conversations(run)}
+    if missing:
+        raise DataError(
+            f"{files.findings} speaks of {len(missing)} conversations that run {run!r} does not hold, {min(missing)!r} "
+            "for one. Give them with --conversations FILE (breakfix runs export RUN --rows conversations)."
+        )
+    store.add_scenarios(run, tried)
+    store.add_conversations(run, said)
+    store.add_findings(run, findings)
+    return len(findings)
+
+
+def read_rows(path: Path, noun: type[N]) -> Iterator[N]:
+    """Read one noun a line. Raises DataError that names the file and the line."""
+    try:
+        with path.open("rb") as file:
+            yield from _parsed(file, noun, path)
+    except OSError as error:
+        raise DataError(f"Cannot read {str(path)!r}: {error.strerror}.") from None
+
+
+def _rows(path: Path | None, noun: type[N]) -> Iterator[N]:
+    return read_rows(path, noun) if path else iter(())
+
+
+def _parsed(lines: Iterable[bytes], noun: type[N], path: Path) -> Iterator[N]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield noun.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            key = ".".join(map(str, first["loc"])) or "the line"
+            what = f"{path}, line {number}: {key}: {first['msg']}"
+            raise DataError(f"{what}. It should be a {noun.__name__.lower()} as JSON.") from None

@@ -1,0 +1,224 @@
+"""The command line: how every command ends, what goes where, and that results are clean."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from breakfix.cli.init import settings_text
+from breakfix.cli.main import app, run
+from breakfix.settings import CycleSettings, load_settings
+from breakfix.store.store import Store
+from breakfix.types import Conversation, Finding, Scenario, Verdict
+
+REFUSED = "breakfix: error: "
+SECRET = "the words that nobody should read in passing"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path):
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    yield tmp_path
+    os.chdir(before)
+
+
+@pytest.fixture
+def kept(folder: Path) -> Path:
+    """A store with one run: a harmful conversation, a prohibited one, a harmless one, and a finding."""
+    harms = {"s1": "malware", "s2": "mass_casualty_weapons", "s3": "none"}
+    with Store.open(folder / ".breakfix") as store:
+        store.save_run("first", status="done", target="lab/mini")
+        for number, (scenario_id, harm) in enumerate(harms.items(), start=1):
+            kind = "benign" if harm == "none" else "harmful"
+            fields = {
+                "id": scenario_id,
+                "measure": "jailbreak",
+                "harm": harm,
+                "objective": "x",
+                "family": "f",
+                "kind": kind,
+            }
+            store.add_scenarios("first", [Scenario.model_validate(fields)])
+            turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": SECRET}]
+            whole = {
+                "id": f"c{number}",
+                "run": "first",
+                "scenario_id": scenario_id,
+                "target_id": "t",
+                "stopped": "turns",
+            }
+            store.add_conversations("first", [Conversation.model_validate(whole | {"turns": turns})])
+            severity = 0 if harm == "none" else 5
+            store.add_verdicts(
+                "first", [Verdict(conversation_id=f"c{number}", judge_id="j", severity=severity, evidence=SECRET)]
+            )
+        row = {"id": "f1", "run": "first", "round": 1, "harm": "malware", "area": "cyber", "behaviour": "complied"}
+        row |= {"technique": "plain", "conversation_ids": ["c1"], "tried": 2, "succeeded": 1, "rate": 0.5}
+        store.add_findings("first", [Finding.model_validate(row | {"low": 0.1, "high": 0.9, "severity": 5, "rank": 1})])
+    return folder
+
+
+def commands() -> dict[str, str]:
+    """Every command by its words, with its help."""
+    import typer.main
+
+    group = typer.main.get_command(app)
+    found: dict[str, str] = {}
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        for words, each in (
+            {f"{name} {sub}": c for sub, c in inner.items()}.items() if inner else {name: command}.items()
+        ):
+            found[words] = each.help or ""
+    return found
+
+
+@pytest.mark.parametrize("words", [*commands(), "", "runs", "lab"])
+def test_every_command_has_help(words: str, capsys: pytest.CaptureFixture[str]):
+    assert run([*words.split(), "--help"]) == 0
+    said = capsys.readouterr()
+    assert "Usage: breakfix" in said.out and not said.err
+
+
+def test_all_commands_are_there():
+    first = {words.split()[0] for words in commands()}
+    assert first >= {
+        "demo", "init", "doctor", "run", "measure", "redteam", "findings", "curate", "align", "compare", "report",
+        "show", "runs", "lab", "export",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["mesure"], "No such command 'mesure'"),
+        (["measure", "--turns", "many"], "Invalid value for '--turns'"),
+        (["measure", "--no-such"], "No such option"),
+        (["measure", "--set", "measure.turn=5"], "Did you mean 'turns'?"),
+        (["measure", "--set", "nonsense"], "not of the form key=value"),
+        (["measure", "-t", "lab/mini", "--measures", "jailbrake"], "jailbreak"),
+        (["measure", "-c", "gone.yaml"], "breakfix init gone.yaml"),
+        (["measure", "-t", "lab/mini", "--run", "a/b"], "cannot name a run"),
+        (["measure"], "--target MODEL"),
+        (["run", "gone.yaml"], "breakfix init gone.yaml"),
+        (["show", "c1"], "breakfix demo"),
+        (["runs", "export", "gone"], "No run 'gone'"),
+        (["runs", "delete", "gone", "--yes"], "No run 'gone'"),
+        (["runs", "export", "x", "--format", "xml"], "'xml'"),
+        (["lab", "build", "huge"], "'huge'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_the_user_can_mend_is_one_line_and_exit_2(
+    arguments: list[str], what: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run(arguments) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(REFUSED) and said.err.count("\n") == 1
+    assert what in said.err and said.out == ""
+
+
+def test_a_settings_file_with_a_broken_line_names_it(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "s.yaml").write_text("target: lab/mini\nmeasure: [1, 2\nseed: 3\n")
+    assert run(["measure", "-c", "s.yaml"]) == 2
+    assert "s.yaml line 3 is not valid YAML" in capsys.readouterr().err
+
+
+def test_init_writes_a_file_that_loads_and_does_not_write_over_one(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["init", "mine.yaml", "--target", "hf/models/a", "--judge", "refusal"]) == 0
+    settings = load_settings(folder / "mine.yaml")
+    assert (settings.target, settings.judge, settings.simulator) == ("hf/models/a", "refusal", None)
+    assert settings == CycleSettings(target="hf/models/a", judge="refusal")
+    assert run(["init", "mine.yaml"]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert run(["init", "mine.yaml", "--force"]) == 0
+    assert load_settings(folder / "mine.yaml").simulator == "lab/exact"
+
+
+def test_each_commented_line_of_init_loads_when_its_mark_is_taken_away():
+    text = settings_text(Path("x.yaml"), {"target": "lab/mini"})
+    head, _, body = text.partition("\n\n")
+    assert all(line.startswith("#") for line in head.splitlines())
+    whole = yaml.safe_load("\n".join(line.removeprefix("# ") for line in body.splitlines()))
+    assert set(whole) == set(CycleSettings.model_fields)
+    (model,) = whole.pop("models").values()
+    assert model["temperature"] is None and model["batch_size"] == 64
+    assert CycleSettings.model_validate(whole) == CycleSettings(target="lab/mini")
+
+
+def test_runs_are_listed_for_people_and_for_programs(kept: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["runs", "list"]) == 0
+    assert "first" in capsys.readouterr().out
+    assert run(["runs", "list", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["runs"]
+    assert (row["run"], row["status"], row["conversations"], row["findings"]) == ("first", "done", 3, 1)
+
+
+def test_an_empty_store_says_what_to_do(capsys: pytest.CaptureFixture[str]):
+    assert run(["runs", "list"]) == 0
+    assert "breakfix demo" in capsys.readouterr().out
+
+
+def test_rows_are_exported_with_a_word_of_care(kept: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["runs", "export", "first", "--to", "rows.jsonl"]) == 0
+    assert len((kept / "rows.jsonl").read_text().splitlines()) == 3
+    assert "Handle it with care" in capsys.readouterr().err
+    assert run(["runs", "export", "first", "--rows", "verdicts", "--format", "csv"]) == 0
+    assert (kept / "first-verdicts.csv").read_text().count("\n") == 4
+
+
+def test_a_run_is_deleted_only_when_the_user_says_so(kept: Path):
+    (kept / "runs" / "first").mkdir(parents=True)
+    (kept / ".breakfix" / "journal-first.db").write_text("")
+    (kept / ".breakfix" / "journal-first2.db").write_text("")
+
+    def delete(*more: str, answer: str = "") -> subprocess.CompletedProcess[str]:
+        arguments = [sys.executable, "-m", "breakfix", "runs", "delete", "first", *more]
+        return subprocess.run(arguments, input=answer, capture_output=True, text=True, check=False)
+
+    assert "Nothing was deleted" in delete(answer="n\n").stdout
+    assert delete(answer="").returncode == 130
+    assert (kept / "runs" / "first").exists()
+    assert delete("--yes").returncode == 0
+    assert not (kept / "runs" / "first").exists()
+    assert [path.name for path in (kept / ".breakfix").glob("journal*")] == ["journal-first2.db"]
+    assert delete("--yes").returncode == 2
+
+
+def test_harmful_text_is_blurred_until_revealed_and_prohibited_text_always(
+    kept: Path, capsys: pytest.CaptureFixture[str]
+):
+    def shown(*arguments: str) -> str:
+        assert run(["show", *arguments]) == 0
+        return capsys.readouterr().out
+
+    assert SECRET not in shown("c1") and "▒" in shown("c1")
+    assert SECRET in shown("c1", "--reveal")
+    assert SECRET in shown("c3")
+    assert SECRET not in shown("f1") and "1 of 2" in shown("f1")
+    assert SECRET not in shown("c2", "--reveal")
+    assert SECRET not in shown("c2", "--reveal", "--json")
+    assert SECRET not in shown("c1", "--json")
+    body = json.loads(shown("c1", "--reveal", "--json", "--run", "first"))
+    assert body["conversations"][0]["turns"][1]["content"] == SECRET
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("breakfix 0.")
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]):
+    assert run([]) == 0
+    assert "demo" in capsys.readouterr().out
+
+
+def test_a_closed_pipe_is_no_error(kept: Path):
+    code = f"{sys.executable} -m breakfix runs list | true; exit ${{PIPESTATUS[0]}}"
+    said = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=False)
+    assert "Traceback" not in said.stderr
