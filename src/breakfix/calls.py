@@ -91,11 +91,9 @@ class Calls:
 
     def pace_of(self, model: Model) -> Pace:
         """Give the pace of the endpoint that a model answers at, shared by all models there."""
-        url: str | None = getattr(model, "endpoint", None)
-        endpoint = url or model.identity
+        endpoint = str(getattr(model, "endpoint", model.identity))
         if endpoint not in self._paces:
-            slots: int | None = getattr(model, "parallel", self.settings.concurrency)
-            self._paces[endpoint] = Pace(slots, eases_in=url is not None)
+            self._paces[endpoint] = Pace(getattr(model, "parallel", self.settings.concurrency))
         return self._paces[endpoint]
 
     def minute_of(self, model: Model, settings: ModelSettings) -> Minute | None:

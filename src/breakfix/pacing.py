@@ -20,9 +20,6 @@ TROUBLE_SHARE = 0.3
 FIRST_WAIT_S = 0.15
 WAIT_GROWTH = 2.2
 LONGEST_WAIT_S = 30.0
-EASE_IN_S = 0.002
-"""Between the first calls of an endpoint: what starts all at once comes back all at once, again and again."""
-LONGEST_EASE_IN_S = 0.2
 LONGEST_RETRY_AFTER_S = 120.0
 """A server that asks for more is asked again after this long."""
 
@@ -93,12 +90,9 @@ class Minute:
 
 
 class Pace:
-    """The slots of one endpoint. `slots` None: no bound (models in this process bound themselves).
+    """The slots of one endpoint. `slots` None: no bound (models in this process bound themselves)."""
 
-    All slots are open from the start; `eases_in` only spreads the first calls over a moment.
-    """
-
-    def __init__(self, slots: int | None, *, eases_in: bool = False) -> None:
+    def __init__(self, slots: int | None) -> None:
         self.most = slots or 1 << 30
         self.limit = self.most
         """Slots now: halved in trouble, grown back one by one."""
@@ -109,15 +103,11 @@ class Pace:
         self._recent: deque[bool] = deque(maxlen=RECENT)
         self._credit = 0
         self._closed_until = 0.0
-        self._easing = self.most if eases_in else 0
-        self._next_start = 0.0
 
     async def enter(self, order: int) -> None:
         """Take a slot; the lowest `order` is served first."""
         if self._closed_until:
             await self._wait_until_open()
-        if self._easing:
-            await self._ease_in()
         if self.busy < self.limit and not self._waiting:
             self.busy += 1
             return
@@ -165,14 +155,6 @@ class Pace:
             if not future.done():
                 self.busy += 1
                 future.set_result(None)
-
-    async def _ease_in(self) -> None:
-        self._easing -= 1
-        now = time.monotonic()
-        start = max(now, self._next_start)
-        self._next_start = start + min(EASE_IN_S, LONGEST_EASE_IN_S / self.most)
-        if start > now:
-            await asyncio.sleep(start - now)
 
     async def _wait_until_open(self) -> None:
         while (wait := self._closed_until - time.monotonic()) > 0:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-UNREACHABLE_AFTER_S = 2.0
+UNREACHABLE_AFTER_S = 1.5
 """An endpoint that nothing was ever heard from is given up this long after the first failed connection."""
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Honoured beside SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL reads itself."""
