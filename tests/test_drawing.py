@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from breakfix.report.drawing import PAINTS, Drawing, Type, paint_of, wrapped
+from breakfix.report.drawing import PAINTS, Drawing, Type, stage_paint, wrapped
 
 
 def test_a_drawing_is_well_formed_and_escapes_every_word():
@@ -32,9 +32,11 @@ def test_the_style_sheet_knows_every_colour_in_light_and_dark():
         assert f".fill-{paint} " in sheet
 
 
-@pytest.mark.parametrize(("stage", "paint"), [(0, "s0"), (2, "s2"), (99, "s5")])
-def test_stages_beyond_the_last_colour_share_it(stage: int, paint: str):
-    assert paint_of(stage) == paint
+@pytest.mark.parametrize(
+    ("stage", "place", "paint"), [("base", 3, "s0"), ("round-2", 0, "s2"), ("round-99", 0, "s5"), ("mine", 1, "s1")]
+)
+def test_a_stage_keeps_its_colour_wherever_it_stands(stage: str, place: int, paint: str):
+    assert stage_paint(stage, place) == paint
 
 
 def test_labels_break_at_spaces():

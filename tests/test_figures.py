@@ -47,5 +47,5 @@ def test_training_has_a_line_for_every_round_and_curve():
 
 def test_one_stage_and_nothing_at_all_can_be_drawn():
     single = DATA.model_copy(update={"scorecards": DATA.scorecards[:1], "rounds": (), "attacks": ()})
-    assert set(figures(single)) == {"harm-by-area", "rounds"}
+    assert set(figures(single)) == {"harm-by-area"}
     assert figures(ReportData(run="r", date="d", version="v", target="t")) == {}

@@ -37,8 +37,10 @@ def test_unscored_conversations_are_shown():
 def test_what_was_not_measured_is_a_dash_and_not_a_zero():
     card = DATA.scorecards[0]
     bare = card.model_copy(update={"estimates": tuple(one for one in card.estimates if one.metric != "VPRR")})
-    rows = tables(DATA.model_copy(update={"scorecards": (bare,)}))["glance"].rows
-    assert rows[0][2].text == "–"
+    made = tables(DATA.model_copy(update={"scorecards": (bare, *DATA.scorecards[1:])}))["glance"]
+    assert made.rows[0][made.columns.index("Safe refused")].text == "–"
+    alone = tables(DATA.model_copy(update={"scorecards": (bare,), "rounds": ()}))["glance"]
+    assert "Safe refused" not in alone.columns and "Gate" not in alone.columns
 
 
 def test_a_run_without_anything_has_no_tables():

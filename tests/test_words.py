@@ -1,7 +1,7 @@
 import pytest
 
 from breakfix.report.data import ReportData
-from breakfix.report.words import amount, bounds, chance, headline, percent, plain, points, stage_name
+from breakfix.report.words import amount, bounds, chance, headline, percent, plain, points, stage_name, stage_names
 from report_sample import sample
 
 DATA = sample()
@@ -34,6 +34,11 @@ def test_the_headline_says_what_happened_with_numbers():
     assert "harmless requests" in second and "the gate passed it" in second
 
 
+def test_a_single_stage_is_not_called_before():
+    assert stage_names(DATA) == ["Before", "Round 1", "Round 2"]
+    assert stage_names(DATA.model_copy(update={"scorecards": DATA.scorecards[:1], "rounds": ()})) == ["Measured"]
+
+
 def test_a_single_measurement_claims_no_change():
     said = headline(DATA.model_copy(update={"scorecards": DATA.scorecards[:1], "rounds": ()}))
     assert "after" not in said[0] and "fall" not in said[0] and "gate" not in " ".join(said)
@@ -42,5 +47,6 @@ def test_a_single_measurement_claims_no_change():
 def test_a_refusal_measurement_and_an_empty_run_have_their_sentence():
     card = DATA.scorecards[0]
     refusal = card.model_copy(update={"estimates": tuple(one for one in card.estimates if one.measure == "refusal")})
-    assert "unsafe requests" in headline(DATA.model_copy(update={"scorecards": (refusal,), "rounds": ()}))[0]
+    (said,) = headline(DATA.model_copy(update={"scorecards": (refusal,), "rounds": ()}))
+    assert "unsafe requests" in said
     assert "Nothing" in headline(ReportData(run="r", date="d", version="v", target="t"))[0]

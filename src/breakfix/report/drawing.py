@@ -118,9 +118,15 @@ class Drawing:
         self._shapes.append(f"{opened}><title>{escape(tip)}</title></{tag}>" if tip else f"{opened}/>")
 
 
-def paint_of(stage: int) -> str:
-    """Give the colour of a stage by its place; beyond the last they share it."""
-    return STAGE_PAINTS[min(stage, len(STAGE_PAINTS) - 1)]
+def paint_of(number: int) -> str:
+    """Give the colour of a round by its number, 0 for before; beyond the last colour they share it."""
+    return STAGE_PAINTS[min(number, len(STAGE_PAINTS) - 1)]
+
+
+def stage_paint(stage: str, place: int) -> str:
+    """Give the colour of a stage by its round, so that it is the same in every figure; by its place if it has none."""
+    number = stage.rpartition("-")[2]
+    return paint_of(0 if stage == "base" else int(number) if number.isdecimal() else place)
 
 
 def wrapped(words: str, width: int) -> list[str]:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from breakfix.report.data import AttackSuccess, ReportData
-from breakfix.report.drawing import KIND_PAINTS, Drawing, Type, paint_of, wrapped
-from breakfix.report.words import amount, bounds, percent, plain, stage_name
+from breakfix.report.drawing import KIND_PAINTS, Drawing, Type, paint_of, stage_paint, wrapped
+from breakfix.report.words import amount, bounds, percent, plain, stage_name, stage_names
 from breakfix.statistics.intervals import wilson
 from breakfix.types import AREAS, Estimate
 
@@ -58,18 +58,20 @@ def harm_by_area(data: ReportData) -> Drawing | None:
     shown = [group for group in groups if any(card.find("harm", harm=group) for card in data.scorecards)]
     if len(shown) < 2:
         return None
-    stages = [stage_name(card.stage) for card in data.scorecards]
+    stages = stage_names(data)
     description = (
         f"Grouped bars: share of sealed conversations that did harm, by area, {', '.join(stages)}, with intervals."
     )
     figure = Drawing(WIDTH, 380, "Harm by area, before and after each round", description)
-    figure.legend(52, 20, [(paint_of(place), stage) for place, stage in enumerate(stages)])
+    paints = _stage_paints(data)
+    figure.legend(52, 20, list(zip(paints, stages, strict=True)))
     panel = Panel(52, 44, WIDTH - 60, 272)
     _grid(figure, panel, [0, 0.25, 0.5, 0.75, 1.0])
     slot = panel.width / len(shown)
     for place, group in enumerate(shown):
         left = panel.left + slot * place
-        _bars(figure, panel, left, slot, [card.find("harm", harm=group) for card in data.scorecards])
+        estimates = [card.find("harm", harm=group) for card in data.scorecards]
+        _bars(figure, panel._replace(left=left, width=slot), estimates, paints)
         for row, line in enumerate(wrapped("All areas" if group == "all" else plain(group), 14)):
             figure.text(left + slot / 2, panel.floor + 20 + 15 * row, line, CENTRED._replace(is_strong=group == "all"))
     figure.line((panel.left, panel.floor), (panel.left + panel.width, panel.floor), paint="axis")
@@ -77,8 +79,8 @@ def harm_by_area(data: ReportData) -> Drawing | None:
 
 
 def rounds(data: ReportData) -> Drawing | None:
-    """Draw what the gate looks at, stage by stage, as small panels side by side."""
-    if not data.scorecards:
+    """Draw what the gate looks at, stage by stage, as small panels side by side, once there are two stages."""
+    if len(data.scorecards) < 2:
         return None
     limits = data.gate_settings
     wanted = (
@@ -104,7 +106,7 @@ def rounds(data: ReportData) -> Drawing | None:
         top = 4.0 if name.startswith("Ungrounded") else 1.0
         panel = Panel(slot * place + 44, 48, slot - 58, 150, top)
         figure.text(panel.left - 36, 20, name, Type(size=13, is_strong=True))
-        _steps(figure, panel, estimates, short, limit)
+        _steps(figure, panel, estimates, list(zip(short, _stage_paints(data), strict=True)), limit)
     return figure
 
 
@@ -123,7 +125,8 @@ def attacks(data: ReportData) -> Drawing | None:
         "Attack success by technique",
         f"Dots with intervals: share of attacks that succeeded, by technique, {', '.join(map(stage_name, stages))}.",
     )
-    figure.legend(210, 20, [(paint_of(place), stage_name(stage)) for place, stage in enumerate(stages)])
+    paints = {stage: stage_paint(stage, place) for place, stage in enumerate(stages)}
+    figure.legend(210, 20, [(paints[stage], stage_name(stage)) for stage in stages])
     left, width, floor = 210.0, WIDTH - 290.0, 44 + pitch * len(names)
     for tick in (0, 0.25, 0.5, 0.75, 1.0):
         figure.line((left + width * tick, 40), (left + width * tick, floor), paint="grid")
@@ -135,7 +138,7 @@ def attacks(data: ReportData) -> Drawing | None:
             if one := rates.get((name, stage)):
                 y = top + 13 * (place + 0.5) + 7
                 low, high = wilson(one.succeeded, one.tried)
-                rate, paint = one.succeeded / one.tried, paint_of(place)
+                rate, paint = one.succeeded / one.tried, paints[stage]
                 figure.line((left + width * low, y), (left + width * high, y), paint=paint, width=2)
                 tip = f"{plain(name)}, {stage_name(stage)}: {one.succeeded} of {one.tried}"
                 figure.dot(left + width * rate, y, 5, paint=paint, tip=tip)
@@ -194,6 +197,10 @@ def training(data: ReportData) -> Drawing | None:
 # ── parts ──
 
 
+def _stage_paints(data: ReportData) -> list[str]:
+    return [stage_paint(card.stage, place) for place, card in enumerate(data.scorecards)]
+
+
 def _grid(figure: Drawing, panel: Panel, ticks: Sequence[float]) -> None:
     for tick in ticks:
         figure.line((panel.left, panel.y(tick)), (panel.left + panel.width, panel.y(tick)), paint="grid")
@@ -201,9 +208,9 @@ def _grid(figure: Drawing, panel: Panel, ticks: Sequence[float]) -> None:
         figure.text(panel.left - 8, panel.y(tick) + 4, words, TICK)
 
 
-def _bars(figure: Drawing, panel: Panel, left: float, slot: float, estimates: Sequence[Estimate | None]) -> None:
-    width = min(30.0, slot * 0.84 / len(estimates))
-    start = left + (slot - width * len(estimates)) / 2
+def _bars(figure: Drawing, panel: Panel, estimates: Sequence[Estimate | None], paints: Sequence[str]) -> None:
+    width = min(30.0, panel.width * 0.84 / len(estimates))
+    start = panel.left + (panel.width - width * len(estimates)) / 2
     for place, one in enumerate(estimates):
         x = start + width * place
         if one is None or one.value is None or one.low is None or one.high is None:
@@ -211,14 +218,18 @@ def _bars(figure: Drawing, panel: Panel, left: float, slot: float, estimates: Se
             continue
         height = max(1.5, panel.floor - panel.y(one.value))
         tip = f"{amount(one.value, one.metric)} ({bounds(one.low, one.high, one.metric)}), n = {one.n}"
-        figure.rect((x + 1, panel.floor - height, width - 2, height), paint=paint_of(place), tip=tip)
+        figure.rect((x + 1, panel.floor - height, width - 2, height), paint=paints[place], tip=tip)
         figure.whisker(x + width / 2, panel.y(one.low), panel.y(one.high))
         if width >= 17:
             figure.text(x + width / 2, panel.y(one.high) - 5, f"{100 * one.value:.0f}", VALUE)
 
 
 def _steps(
-    figure: Drawing, panel: Panel, estimates: Sequence[Estimate | None], names: Sequence[str], limit: float | None
+    figure: Drawing,
+    panel: Panel,
+    estimates: Sequence[Estimate | None],
+    stages: Sequence[tuple[str, str]],
+    limit: float | None,
 ) -> None:
     _grid(figure, panel, [0, panel.greatest / 2, panel.greatest])
     step = panel.width / max(1, len(estimates))
@@ -231,10 +242,11 @@ def _steps(
     for x, one, value, place in seen:
         low, high = one.low or 0.0, one.high if one.high is not None else value
         figure.whisker(x, panel.y(low), panel.y(high))
-        tip = f"{names[place]}: {amount(value, one.metric)} ({bounds(low, high, one.metric)}), n = {one.n}"
-        figure.dot(x, panel.y(value), 5, paint=paint_of(place), tip=tip)
+        name, paint = stages[place]
+        tip = f"{name}: {amount(value, one.metric)} ({bounds(low, high, one.metric)}), n = {one.n}"
+        figure.dot(x, panel.y(value), 5, paint=paint, tip=tip)
         figure.text(x, panel.y(high) - 7, amount(value, one.metric).replace(" %", ""), VALUE)
-    for place, name in enumerate(names):
+    for place, (name, _) in enumerate(stages):
         figure.text(
             panel.left + step * (place + 0.5), panel.floor + 20, name, Type(size=11, anchor="middle", paint="soft")
         )

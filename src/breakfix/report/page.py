@@ -128,7 +128,7 @@ def _context(data: ReportData, settings: ReportSettings) -> dict[str, object]:
     made: dict[str, Table] = tables(data)
     return {
         "data": data,
-        "title": settings.title or data.title or f"{data.target}: break and fix",
+        "title": settings.title or data.title or f"{data.target}: {'break and fix' if data.rounds else 'measured'}",
         "headline": headline(data),
         "tables": made,
         "notes": (*METHOD_NOTES, *data.notes),

@@ -16,17 +16,19 @@ from breakfix.report.words import (
     plain,
     points,
     stage_name,
+    stage_names,
 )
 from breakfix.statistics.intervals import wilson
 from breakfix.types import AREAS, OUTCOMES, Comparison, Estimate
 
-GLANCE = (
-    ("harm", "defect rate"),
-    ("refusal", "VPRR"),
-    ("refusal", "borderline"),
-    ("refusal", "IPRR"),
-    ("ungroundedness", "mean"),
-)
+GLANCE_NAMES = {
+    ("harm", "defect rate"): "Harm",
+    ("refusal", "VPRR"): "Safe refused",
+    ("refusal", "borderline"): "Borderline answered",
+    ("refusal", "IPRR"): "Unsafe refused",
+    ("ungroundedness", "mean"): "Ungroundedness",
+}
+GLANCE = tuple(GLANCE_NAMES)
 TABLE_ONE = (
     ("ungroundedness", "mean"), ("third_party", "DR-1"), ("continuation", "DR-3"), ("summarization", "DR-3"),
     ("jailbreak", "DR-1"), ("refusal", "IPRR"), ("refusal", "VPRR"), ("refusal", "borderline"),
@@ -66,23 +68,18 @@ def tables(data: ReportData) -> dict[str, Table]:
 
 
 def glance(data: ReportData) -> Table:
-    """What the gate looks at, a row a stage."""
+    """What the gate looks at, a row a stage; what no stage measured has no column."""
     gates = {done.stage: done.gate for done in data.rounds}
+    shown = [what for what in GLANCE if any(card.find(what[0], metric=what[1]) for card in data.scorecards)]
     rows: list[tuple[Entry, ...]] = []
-    for card in data.scorecards:
+    for name, card in zip(stage_names(data), data.scorecards, strict=True):
+        values = [_value(card.find(measure, metric=metric)) for measure, metric in shown]
         decision = gates.get(card.stage)
         ruling = _verdict(decision.verdict) if decision else Entry(NONE)
-        rows.append(
-            (
-                Entry(stage_name(card.stage)),
-                *(_value(card.find(measure, metric=metric)) for measure, metric in GLANCE),
-                ruling,
-            )
-        )
-    columns = ("", "Harm", "Safe refused", "Borderline answered", "Unsafe refused", "Ungroundedness", "Gate")
-    return Table(
-        "glance", "Before and after", columns, tuple(rows), "Intervals at the level of the settings; n below each."
-    )
+        rows.append((Entry(name), *values, *((ruling,) if gates else ())))
+    columns = ("", *(GLANCE_NAMES[what] for what in shown), *(("Gate",) if gates else ()))
+    note = "Each with its interval and how many conversations were scored."
+    return Table("glance", "Before and after", columns, tuple(rows) if shown else (), note)
 
 
 def areas(data: ReportData) -> Table:
@@ -96,7 +93,7 @@ def areas(data: ReportData) -> Table:
         for group in groups
         if any(card.find("harm", harm=group) for card in data.scorecards)
     ]
-    columns = ("Area", *(stage_name(card.stage) for card in data.scorecards))
+    columns = ("Area", *stage_names(data))
     note = "Share of sealed conversations of the four harm measures that were defects at each measure's own threshold."
     return Table("areas", "Harm by area", columns, tuple(rows), note)
 
@@ -110,7 +107,8 @@ def table_one(data: ReportData) -> Table:
         if any(found):
             label = METRIC_NAMES.get(metric, metric)
             rows.append((Entry(MEASURE_NAMES[measure], label), *(_value(one, fraction=True) for one in found)))
-    names = [f"{data.target}, {stage_name(card.stage).lower()}" for card in data.scorecards]
+    stages = stage_names(data)
+    names = [f"{data.target}, {stage.lower()}" for stage in stages] if len(stages) > 1 else [data.target]
     columns = ("Measure", *names, *(card.target for card in data.others))
     note = (
         "DR-x: share of conversations of severity x or more (0-7). Of the refusal rows, only the second is better low."
@@ -153,7 +151,7 @@ def contributions(data: ReportData) -> Table:
             if card is not None:
                 values = (_value(card.find(measure, metric=metric)) for measure, metric in GLANCE)
                 rows.append((Entry(f"Round {done.round}", name), *values))
-    columns = ("", "Harm", "Safe refused", "Borderline answered", "Unsafe refused", "Ungroundedness")
+    columns = ("", *GLANCE_NAMES.values())
     return Table("contributions", "What SFT and what DPO contributed", columns, tuple(rows))
 
 
@@ -222,11 +220,11 @@ def outcomes(data: ReportData) -> Table:
     """How every conversation ended."""
     rows = [
         (
-            Entry(stage_name(card.stage)),
+            Entry(name),
             Entry(MEASURE_NAMES.get(measure, measure)),
             *(Entry(str(counts.get(one, 0))) for one in OUTCOMES),
         )
-        for card in data.scorecards
+        for name, card in zip(stage_names(data), data.scorecards, strict=True)
         for measure, counts in card.outcomes.items()
     ]
     columns = ("", "Measure", *(plain(one) for one in OUTCOMES))

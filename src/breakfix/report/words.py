@@ -45,6 +45,13 @@ def stage_name(stage: str) -> str:
     return "Before" if stage == "base" else plain(stage)
 
 
+def stage_names(data: ReportData) -> list[str]:
+    """Name the stages of a report's scorecards; a single one, with no round after it, is simply what was measured."""
+    if len(data.scorecards) == 1 and not data.rounds:
+        return ["Measured"]
+    return [stage_name(card.stage) for card in data.scorecards]
+
+
 def percent(value: float | None, places: int = 0) -> str:
     """Write a share as a percentage."""
     return NONE if value is None else f"{100 * value:.{places}f} %"
@@ -116,6 +123,8 @@ def _refusal_only(data: ReportData, card: Scorecard) -> str:
 
 
 def _cost_sentence(data: ReportData, first: Scorecard, last: Scorecard) -> str:
+    if last.find("harm") is None and not data.rounds:
+        return ""
     over, was = last.find("refusal", metric="VPRR"), first.find("refusal", metric="VPRR")
     border = last.find("refusal", metric="borderline")
     parts: list[str] = []
