@@ -4,7 +4,7 @@
 #   make test     the checks, then all tests, offline
 #   make check    form, lint and types only
 #   make bench    what the performance claims rest on
-#   make docs     the tests of the documentation
+#   make docs     what of the documentation comes from the code, and its tests
 #
 # PYTHON=python3.12 make demo takes another interpreter; VENV=folder another place for the environment.
 
@@ -46,7 +46,8 @@ bench: $(STAMP)
 	@$(BIN)/python bench/calls.py
 
 docs: $(STAMP)
-	@$(BIN)/python -m pytest tests/test_docs.py tests/test_house.py
+	@$(BIN)/python docs/build.py
+	@$(BIN)/python -m pytest tests/test_docs.py
 
 setup: $(STAMP)
 

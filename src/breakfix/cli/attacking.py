@@ -37,6 +37,13 @@ if TYPE_CHECKING:
 SEARCH = "The search"
 SHOWN = 30
 """Findings in the table that `redteam` ends with."""
+Budget = Annotated[int | None, typer.Option("--budget", help="Calls of the target.", rich_help_panel=SEARCH)]
+Techniques = Annotated[
+    str | None, typer.Option("--techniques", metavar="A,B", help="Technique ids; default: all.", rich_help_panel=SEARCH)
+]
+Personas = Annotated[
+    str | None, typer.Option("--personas", metavar="A,B", help="Persona ids; default: two.", rich_help_panel=SEARCH)
+]
 
 
 class States(StrEnum):
@@ -59,14 +66,9 @@ def redteam(
     target: Target = None,
     attacker: Attacker = None,
     judge: Judge = None,
-    budget: Annotated[int | None, typer.Option("--budget", help="Calls of the target.", rich_help_panel=SEARCH)] = None,
-    techniques: Annotated[
-        str | None,
-        typer.Option("--techniques", metavar="A,B", help="Technique ids; default: all.", rich_help_panel=SEARCH),
-    ] = None,
-    personas: Annotated[
-        str | None, typer.Option("--personas", metavar="A,B", help="Persona ids.", rich_help_panel=SEARCH)
-    ] = None,
+    budget: Budget = None,
+    techniques: Techniques = None,
+    personas: Personas = None,
     stage: Stage = "base",
     number: Annotated[int, typer.Option("--round", help="The round that the findings count to.")] = 1,
     concurrency: Concurrency = None,
@@ -100,22 +102,27 @@ def redteam(
     }
     place = Place(store, out, run, reuse)
     whole = settle(place, Given(settings, overrides, options))
+    from breakfix.project import run_name
     from breakfix.redteam import redteam as besiege
 
+    name = whole.name or run_name(whole)
+
     siege = in_run(whole, place, lambda opened: besiege(opened, stage=stage, number=number))
-    success = {
-        "technique": siege.archive.by_technique,
-        "area": siege.archive.by_area,
-        "persona": siege.archive.by_persona,
-    }
+    tallies = siege.archive
+    success = {"technique": tallies.by_technique, "area": tallies.by_area, "persona": tallies.by_persona}
     if as_json:
-        print_json(
-            {"run": run, "stage": stage, "spent": siege.archive.spent, "success": success, "findings": siege.findings}
-        )
+        body = {
+            "run": whole.name,
+            "stage": stage,
+            "spent": tallies.spent,
+            "success": success,
+            "findings": siege.findings,
+        }
+        print_json(body)
         return
-    for name, tallies in success.items():
-        _show_success(name, tallies)
-    show_findings(list(siege.findings[:SHOWN]), f"Findings ({len(siege.findings)}), the worst first")
+    for by, counts in success.items():
+        _show_success(by, counts)
+    show_findings(list(siege.findings[:SHOWN]), f"Findings of {name} ({len(siege.findings)}), the worst first")
 
 
 def findings(

@@ -18,6 +18,7 @@ from breakfix.cli.options import (
     RunName,
     Seed,
     SettingsFile,
+    Stage,
     StoreFolder,
     Target,
     Teacher,
@@ -45,6 +46,7 @@ def curate(
     sources: Annotated[
         str | None, typer.Option("--sources", metavar="A,B", help="Own or published data files to mix in.")
     ] = None,
+    stage: Stage = "base",
     number: Round = 1,
     concurrency: Concurrency = None,
     seed: Seed = None,
@@ -77,7 +79,8 @@ def curate(
     from breakfix.curate import curate as make
 
     async def work(opened: "Run") -> "Dataset":
-        return await make(opened, opened.store.findings(opened.name, state="open"), number=number)
+        findings = opened.store.findings(opened.name, state="open")
+        return await make(opened, findings, target=target, stage=stage, number=number)
 
     dataset = in_run(whole, place, work)
     if as_json:
