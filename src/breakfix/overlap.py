@@ -83,6 +83,11 @@ def _runs(token_rows: Sequence[Sequence[str]], size: int, shortest: int) -> tupl
     return _roll(flat, size)[keep], owner[keep]
 
 
+def hash_whole(tokens: Sequence[str]) -> int:
+    """Hash a text by its words; not remembered, as texts are many and words are few."""
+    return word_hash.__wrapped__(" ".join(tokens))
+
+
 @cache
 def word_hash(word: str) -> int:
     """Hash a word to 64 bits, never 0 (which pads short rows)."""
@@ -202,35 +207,65 @@ def jaccard(one: Hashes, other: Hashes) -> float:
     return shared / (len(one) + len(other) - shared)
 
 
+class Fingerprints(NamedTuple):
+    """What is left of texts that cannot be shipped: enough to know them again, nothing to read."""
+
+    exact: Hashes
+    """Hashes of whole texts."""
+    passages: dict[int, Hashes]
+    """Number of words -> hashes of passages of so many."""
+
+
+def fingerprints(texts: Iterable[str]) -> Fingerprints:
+    """Take the fingerprints of texts; near-duplicates cannot be told from them."""
+    index = OverlapIndex()
+    for text in texts:
+        index.add(text, "")
+    runs = {size: _sorted(passages) for size, passages in sorted(index.passages.items())}
+    return Fingerprints(_sorted(index.exact), runs)
+
+
 class OverlapIndex:
     """Texts that others must not overlap: the same text, a shared passage of 13 words, or a near-duplicate."""
 
     def __init__(self, near_duplicate: float = 0.8) -> None:
         self.near_duplicate = near_duplicate
+        self.exact: dict[int, str] = {}
+        """Hash of a whole text -> label."""
+        self.passages: dict[int, dict[int, str]] = {}
+        """Number of words -> hash of a passage -> label."""
         self._labels: list[str] = []
         self._tokens: list[list[str]] = []
-        self._exact: dict[str, str] = {}
-        self._passages: dict[int, dict[int, str]] = {}
         self._table: _Table | None = None
 
     def __len__(self) -> int:
-        return len(self._exact)
+        return len(self.exact)
 
     def add(self, text: str, label: str) -> None:
         """Index a text; `label` is what a hit on it is called. A text without words is passed over."""
         tokens = words(text)
-        whole = " ".join(tokens)
-        if not tokens or whole in self._exact:
+        whole = hash_whole(tokens)
+        if not tokens or whole in self.exact:
             return
-        self._exact[whole] = label
+        self.exact[whole] = label
         self._labels.append(label)
         self._tokens.append(tokens)
         self._table = None
         size = min(len(tokens), PASSAGE_WORDS)
         if size >= SHORTEST_PASSAGE:
-            passages = self._passages.setdefault(size, {})
-            for run in _runs([tokens], size, size)[0].tolist():
-                passages.setdefault(run, label)
+            self._add_passages(size, _runs([tokens], size, size)[0], label)
+
+    def add_fingerprints(self, taken: Fingerprints, label: str) -> None:
+        """Index texts by their fingerprints alone."""
+        for whole in taken.exact.tolist():
+            self.exact.setdefault(whole, label)
+        for size, runs in taken.passages.items():
+            self._add_passages(size, runs, label)
+
+    def _add_passages(self, size: int, runs: Hashes, label: str) -> None:
+        passages = self.passages.setdefault(size, {})
+        for run in runs.tolist():
+            passages.setdefault(run, label)
 
     def hit(self, text: str) -> str | None:
         """Say how a text overlaps, as "<label>: exact|passage|near-duplicate", or None."""
@@ -241,7 +276,7 @@ class OverlapIndex:
         rows = [words(text) for text in texts]
         found = self._passage_hits(rows)
         for row, tokens in enumerate(rows):
-            if label := self._exact.get(" ".join(tokens)):
+            if label := self.exact.get(hash_whole(tokens)):
                 found[row] = f"{label}: exact"
         left = [row for row, hit in enumerate(found) if hit is None and len(rows[row]) >= SHINGLE_WORDS]
         if left and self._labels:
@@ -251,7 +286,7 @@ class OverlapIndex:
 
     def _passage_hits(self, rows: Sequence[list[str]]) -> list[str | None]:
         found: list[str | None] = [None] * len(rows)
-        for size, passages in self._passages.items() if rows else ():
+        for size, passages in self.passages.items() if rows else ():
             runs, owner = _runs(rows, size, size)
             met = np.isin(runs, np.fromiter(passages, dtype=np.uint64, count=len(passages)))
             for run, row in zip(runs[met].tolist(), owner[met].tolist(), strict=True):
@@ -277,6 +312,10 @@ class OverlapIndex:
         for row, keys in enumerate(band_keys(signed, self.near_duplicate)):
             table.keep(row, shingled.of(row), signed[row], keys)
         return table
+
+
+def _sorted(hashes: Iterable[int]) -> Hashes:
+    return np.array(sorted(hashes), dtype=np.uint64)
 
 
 def _roll(flat: Hashes, size: int) -> Hashes:

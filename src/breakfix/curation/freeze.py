@@ -175,16 +175,20 @@ def _findings(rows: Rows) -> dict[str, dict[str, list[int]]]:
     found: dict[str, dict[str, list[int]]] = {}
     for kind, listed in (("pairs", rows.pairs), ("examples", rows.examples)):
         for number, row in enumerate(listed, start=1):
-            if row.provenance.conversation_id is not None:
+            if _is_of_finding(row):
                 entry = found.setdefault(row.provenance.source, {"pairs": [], "examples": []})
                 entry[kind].append(number)
     return dict(sorted(found.items()))
 
 
+def _is_of_finding(row: Pair | Example) -> bool:
+    return row.provenance.kind in ("repair", "contrast") and row.provenance.conversation_id is not None
+
+
 def _source(row: Pair | Example) -> str:
     """Name a row's source without its row number."""
     if row.provenance.conversation_id is not None:
-        return "findings"
+        return "findings" if _is_of_finding(row) else "the model's own answers"
     name, mark, number = row.provenance.source.rpartition(":")
     return name if mark and number.isdigit() else row.provenance.source
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from breakfix.curation.fingerprints import index_published
 from breakfix.curation.repair import Rows
 from breakfix.overlap import SHINGLE_WORDS, OverlapIndex, near_duplicates, normalise, words
 from breakfix.types import Example, Message, Pair, Provenance, Scenario
@@ -45,7 +46,8 @@ def build_walls(
 ) -> Walls:
     """Index what is sealed: scenarios of the sealed split, published evaluation prompts, texts said in sealed talks.
 
-    Scenarios of other splits among `sealed` are passed over, so that a run's whole set can be given.
+    Scenarios of other splits among `sealed` are passed over, so that a run's whole set can be given. Known published
+    sets are indexed whether they are given or not (fingerprints.py).
     """
     index = OverlapIndex(near_duplicate)
     families: set[str] = set()
@@ -61,6 +63,7 @@ def build_walls(
     for text in said:
         if len(words(text)) >= SHINGLE_WORDS:
             index.add(text, "sealed conversation")
+    index_published(index)
     return Walls(frozenset(families), index, frozenset(prohibited))
 
 
