@@ -244,7 +244,7 @@ class CallThread:
         self._seed = seed
         self._order = order
         self._hash = hashlib.blake2b(seed, digest_size=16)
-        self._hashed: Sequence[Message] = ()
+        self._hashed: tuple[Message, ...] = ()
         self._asked: dict[bytes, int] = {}
         self._forks = 0
 
@@ -285,7 +285,7 @@ class CallThread:
     def _hash_new(self, messages: Sequence[Message]) -> None:
         """Hash the messages after those hashed before; all of them, if an earlier one is no longer the same."""
         known = len(self._hashed)
-        if len(messages) < known or not _same(self._hashed, messages):
+        if tuple(messages[:known]) != self._hashed:
             self._hash = hashlib.blake2b(self._seed, digest_size=16)
             known = 0
         for message in messages[known:]:
@@ -314,13 +314,6 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, width: 
             task.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
     return [results[index] for index in sorted(results)]
-
-
-def _same(hashed: Sequence[Message], messages: Sequence[Message]) -> bool:
-    return all(
-        old is new or (old.content == new.content and old.role == new.role)
-        for old, new in zip(hashed, messages, strict=False)
-    )
 
 
 def _decoding_bytes(decoding: Decoding) -> bytes:

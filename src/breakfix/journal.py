@@ -1,8 +1,8 @@
 """What survives `kill -9`: every completed model call of one run, by its key.
 
-An append-only SQLite log in WAL mode. Replies that arrive in one turn of the event loop are committed together (they
-need no thread, and no index: the keys are held in memory, about 0.2 kB a call), and `written` lets a caller wait for
-that commit, so that nothing is asked on the strength of a reply which is not yet safe. The first write of a key wins.
+An append-only SQLite log in WAL mode. Replies that arrive in one turn of the event loop are committed together, by the
+first who waits for it in `written`, so that nothing is asked on the strength of a reply which is not yet safe. It needs
+no thread, and no index: the keys are held in memory, about 0.2 kB a call. The first write of a key wins.
 A journal belongs to one run; a second run reads another's only when told to (`reuse`). It knows nothing of models.
 """
 
@@ -39,8 +39,6 @@ class Journal:
         self.run = run
         path.parent.mkdir(parents=True, exist_ok=True)
         self._pending: dict[bytes, bytes] = {}
-        self._waiting: list[asyncio.Future[None]] = []
-        self._scheduled = False
         self._lent = _Lent(journal_path(path.parent, reuse), reuse) if reuse else None
         self._connection = _connect(path)
         try:
@@ -71,26 +69,15 @@ class Journal:
         if key in self._ids or key in self._pending:
             return
         self._pending[key] = _pack(reply)
-        if self._scheduled:
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.flush()
-            return
-        self._scheduled = True
-        loop.call_soon(self._commit_and_tell)
 
     async def written(self) -> None:
         """Wait until everything put so far is on disk. Raises StoreError if it cannot be."""
+        await asyncio.sleep(0)  # whoever else has a reply at this moment puts it now
         if self._pending:
-            future = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
-            await future
+            self.flush()
 
     def flush(self) -> None:
         """Write what was put so far. Raises StoreError (disk full, file not writable)."""
-        self._scheduled = False
         if not self._pending:
             return
         rows = [(self._next_id + n, key, body) for n, (key, body) in enumerate(self._pending.items())]
@@ -113,21 +100,6 @@ class Journal:
             self._connection.close()
             if self._lent is not None:
                 self._lent.close()
-
-    def _commit_and_tell(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        failure: StoreError | None = None
-        try:
-            self.flush()
-        except StoreError as error:
-            failure = error
-        for future in waiting:
-            if future.done():
-                continue
-            if failure is None:
-                future.set_result(None)
-            else:
-                future.set_exception(failure)
 
     def _undo(self) -> None:
         if self._connection.in_transaction:

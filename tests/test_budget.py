@@ -1,0 +1,93 @@
+"""What was spent, what may be, and what it costs."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from breakfix.budget import Budget, Claim
+from breakfix.errors import BudgetSpent, SettingsError
+from breakfix.prices import PriceTable, forecast_dialogues
+from breakfix.settings import CallSettings, ModelSettings
+from fake_model import FakeModel, ask_many, calls_of
+
+
+def test_a_cap_on_calls_is_exact_and_keeps_what_was_done(tmp_path: Path):
+    model = FakeModel()
+    results = ask_many(calls_of(tmp_path, max_calls=3).line(model, "target"), 5)
+    assert len(model.asked) == 3
+    assert sum(isinstance(result, BudgetSpent) for result in results) == 2
+
+
+def test_a_cap_holds_for_the_run_not_the_process(tmp_path: Path):
+    ask_many(calls_of(tmp_path, max_calls=3).line(FakeModel(), "target"), 3)
+    again = FakeModel()
+    results = ask_many(calls_of(tmp_path, max_calls=4).line(again, "target"), 6)
+    assert len(again.asked) == 1
+    assert sum(isinstance(result, BudgetSpent) for result in results) == 2
+
+
+@pytest.mark.parametrize(
+    ("caps", "least_tokens", "most_tokens", "most_usd"),
+    [({"max_tokens": 2000}, 1880, 2000, 9.9), ({"max_cost_usd": 0.05}, 990, 9999, 0.05)],
+)
+def test_caps_on_tokens_and_cost_are_hard_and_nearly_reached(
+    tmp_path: Path, caps: dict[str, float], least_tokens: int, most_tokens: int, most_usd: float
+):
+    calls = calls_of(tmp_path, **caps)
+    settings = ModelSettings(max_tokens=100, price_in=10, price_out=100)
+    results = ask_many(calls.line(FakeModel(parallel=8), "target", settings), 500)
+    assert any(isinstance(result, BudgetSpent) for result in results)
+    total = calls.counts.total
+    assert least_tokens <= total.prompt_tokens + total.completion_tokens <= most_tokens
+    assert total.cost_usd <= most_usd
+
+
+def test_calls_that_do_not_fit_wait_for_those_in_flight():
+    async def spend() -> int:
+        budget = Budget(CallSettings(max_tokens=100))
+        await budget.admit(Claim(90, 0.0))
+        waiting = asyncio.create_task(budget.admit(Claim(90, 0.0)))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        budget.settle(Claim(90, 0.0), 10, 0.0)
+        await waiting
+        return budget.calls
+
+    assert asyncio.run(spend()) == 2
+
+
+def test_a_cost_cap_needs_a_price(tmp_path: Path):
+    with pytest.raises(SettingsError, match=r"no known price.*price_in"):
+        calls_of(tmp_path, max_cost_usd=1.0).line(FakeModel(name="http://host/v1#m"), "target")
+
+
+@pytest.mark.parametrize(
+    ("name", "priced"),
+    [
+        ("openai/gpt-4o-mini", (0.15, 0.60)),
+        ("openai/gpt-4o-mini-2024-07-18", (0.15, 0.60)),
+        ("openai/gpt-4o-2024-05-13", (5.0, 15.0)),
+        ("openai/gpt-9", None),
+        ("openai/gpt-4o-audio", None),
+        ("http://host/v1#gpt-4o", None),
+        ("lab/mini", (0.0, 0.0)),
+    ],
+)
+def test_prices_are_known_free_or_unknown(name: str, priced: tuple[float, float] | None):
+    assert PriceTable.packaged().price_of(name, ModelSettings()) == priced
+
+
+def test_what_a_reply_costs_is_counted_by_role(tmp_path: Path):
+    calls = calls_of(tmp_path)
+    ask_many(calls.line(FakeModel(), "judge", ModelSettings(price_in=1e6, price_out=2e6)), 2)
+    assert calls.counts.roles["judge"].cost_usd == pytest.approx(2 * (10 + 2 * 5))
+
+
+def test_a_forecast_counts_calls_exactly_and_says_when_a_price_is_unknown():
+    price = PriceTable.packaged().price_of("openai/gpt-4o", ModelSettings())
+    known = forecast_dialogues({"target": price, "simulator": price, "judge": price}, 200, 5, concurrency=50)
+    assert known.calls == 200 * 11
+    assert known.cost_usd is not None and known.seconds == pytest.approx(200 * 11 * 2.0 / 50)
+    unknown = forecast_dialogues({"target": None, "judge": price}, 10, 5, concurrency=5)
+    assert unknown.cost_usd is None and "cost unknown for target" in str(unknown)
