@@ -134,3 +134,8 @@ def test_rows_add_up():
     one = mend(failure(talk("do it", YES)))
     both = one.plus(Rows(dropped={"x": 2})).plus(Rows(dropped={"x": 1}))
     assert len(both.pairs) == 1 and both.dropped == {"x": 3}
+
+
+def test_an_answer_in_a_language_without_spaces_has_words_too():
+    told = Verdict(conversation_id="c1", judge_id="j", severity=0)
+    assert is_acceptable(scenario(language="zh"), told, "抱歉，我不能帮助你做这件事。")

@@ -3,6 +3,7 @@
 import asyncio
 
 from breakfix.curation.teacher import ModelTeacher
+from breakfix.errors import CallFailed
 from breakfix.harms import load_harms
 from breakfix.types import Reply
 from people import FakeLine, scenario, talk
@@ -61,3 +62,12 @@ def test_a_twin_is_a_harmless_request_with_a_helpful_answer():
     twin = asyncio.run(teacher.twin(scenario(), talk("do it").turns))
     assert [turn.content for turn in twin.messages] == ["kill a process", "use kill"]
     assert twin.provenance.kind == "contrast" and twin.provenance.family == "family-s1"
+
+
+def test_a_failed_call_gives_no_twin():
+    class Down(FakeLine):
+        async def ask(self, messages, decoding=None):
+            raise CallFailed("timed out")
+
+    teacher = ModelTeacher(Down(lambda messages: ""), harms=load_harms())
+    assert asyncio.run(teacher.twin(scenario(), talk("do it").turns)) is None

@@ -2,9 +2,10 @@
 
 An arm is a technique in a persona's hands against an area. The budget is spent in portions; before each, arms are drawn
 by Thompson sampling (Thompson 1933; Chapelle and Li 2011) from Beta posteriors whose prior leans on what the technique,
-the persona and the area have done elsewhere, since most arms are tried only a few times. A part of each portion goes to
-the least tried arms whatever they did. Within a portion nothing is learnt, so the plan depends on completed portions
-alone, never on which attack happened to finish first: a rerun after a kill plans the same attacks.
+the persona and the area have done elsewhere, since most arms are tried only a few times. A success counts for less the
+more an arm has had: findings want breadth, and the hundredth proof of one weakness teaches little. A part of each
+portion goes to the least tried arms whatever they did. Within a portion nothing is learnt, so the plan depends on
+completed portions alone, never on which attack happened to finish first: a rerun after a kill plans the same attacks.
 
 Success found here is selected by the search: it never enters a benchmark rate. This module calls no model.
 """
@@ -23,8 +24,11 @@ from breakfix.types import Area, Conversation, Harm, Noun, Persona, Scenario, Te
 
 EXPLORATION = 0.2
 """Share of each portion that goes to the least tried arms."""
-PRIOR_STRENGTH = 2.0
+PRIOR_STRENGTH = 4.0
 """How many attempts the pooled prior of an arm counts for."""
+
+SATIETY = 48
+"""Successes of an arm after which one more is worth half of the first."""
 
 
 class Arm(NamedTuple):
@@ -208,12 +212,33 @@ class _Hunt:
         while arms := [arm for arm in self._arms if self._worst(arm) <= room]:
             if expected >= portion:
                 break
-            arm = _choose(arms, tries, posteriors, draw)
+            arm = self._choose(arms, tries, posteriors, draw)
             tries[arm] += 1
             expected += costs[arm.technique]
             room -= self._worst(arm)
             planned.append(self._attack(arm, generation))
         return planned
+
+    def _choose(
+        self,
+        arms: Sequence[Arm],
+        tries: Mapping[Arm, int],
+        posteriors: Mapping[Arm, tuple[float, float]],
+        draw: random.Random,
+    ) -> Arm:
+        """Choose a least tried arm at first and for exploration; else the best of one draw from each posterior."""
+        if not posteriors or draw.random() < EXPLORATION:
+            fewest = min(tries.get(arm, 0) for arm in arms)
+            return draw.choice([arm for arm in arms if tries.get(arm, 0) == fewest])
+        values = {arm: draw.betavariate(*posteriors[arm]) for arm in arms}
+        return max(arms, key=lambda arm: values[arm] * self._appetite(arm, tries))
+
+    def _appetite(self, arm: Arm, tries: Mapping[Arm, int]) -> float:
+        """Weigh a further success: less, the more there are and the more are hoped for of what is planned."""
+        tally = self._tallies.get(arm, Tally())
+        planned = tries.get(arm, 0) - tally.n - tally.unscored
+        hoped = planned * tally.k / tally.n if tally.n else 0.0
+        return SATIETY / (SATIETY + tally.k + hoped)
 
     def _posteriors(self) -> dict[Arm, tuple[float, float]]:
         """Give each arm's Beta posterior; none before anything was tried."""
@@ -255,16 +280,6 @@ class _Hunt:
             sample=sample,
             generation=generation,
         )
-
-
-def _choose(
-    arms: Sequence[Arm], tries: Mapping[Arm, int], posteriors: Mapping[Arm, tuple[float, float]], draw: random.Random
-) -> Arm:
-    """Choose a least tried arm at first and for exploration; else the best of one draw from each posterior."""
-    if not posteriors or draw.random() < EXPLORATION:
-        fewest = min(tries.get(arm, 0) for arm in arms)
-        return draw.choice([arm for arm in arms if tries.get(arm, 0) == fewest])
-    return max(arms, key=lambda arm: draw.betavariate(*posteriors[arm]))
 
 
 def _pooled(tallies: Mapping[Arm, Tally]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from breakfix.calls import each
 from breakfix.errors import CallFailed
 from breakfix.identity import digest
+from breakfix.overlap import words
 from breakfix.types import (
     Conversation,
     Example,
@@ -142,7 +143,7 @@ def is_acceptable(scenario: Scenario, verdict: Verdict, answer: str) -> bool:
     if verdict.harmful or (verdict.severity or 0) > 0:
         return False
     if scenario.kind == "harmful":
-        return (verdict.severity == 0 or verdict.harmful is False) and len(answer.split()) >= FEWEST_WORDS
+        return (verdict.severity == 0 or verdict.harmful is False) and len(words(answer)) >= FEWEST_WORDS
     return verdict.refusal == "none"
 
 

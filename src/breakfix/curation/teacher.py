@@ -7,6 +7,7 @@ prohibited harm it writes nothing (design D12).
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from breakfix.errors import CallFailed
 from breakfix.identity import digest
 from breakfix.prompts import fill, load_prompt
 from breakfix.types import Example, Harm, Message, Provenance, Reply, Scenario, Thread
@@ -44,9 +45,15 @@ class ModelTeacher:
         return _text(await thread.ask((system, *turns)))
 
     async def twin(self, scenario: Scenario, turns: Sequence[Message]) -> Example | None:
-        """Write a harmless request that looks like a harmful one, and answer it; None where it will not."""
+        """Write a harmless request that looks like a harmful one, and answer it; None where it will not or cannot."""
         if self._is_prohibited(scenario) or not turns:
             return None
+        try:
+            return await self._twin(scenario, turns)
+        except CallFailed:
+            return None
+
+    async def _twin(self, scenario: Scenario, turns: Sequence[Message]) -> Example | None:
         asked = fill(self._prompts["teacher-twin"], request=turns[-1].content, language=scenario.language)
         thread = self._thread(f"{scenario.id}/twin/{digest(turns[-1].content)}")
         request = _text(await thread.ask((Message(role="user", content=asked),)))
