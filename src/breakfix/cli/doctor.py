@@ -130,11 +130,12 @@ def _models(settings: "CycleSettings") -> list[str]:
 
 def _answer(name: str, settings: "CycleSettings") -> Finding:
     """Ask a model for one word."""
-    from breakfix.errors import BreakfixError
+    from breakfix.errors import BreakfixError, CallFailed
+    from breakfix.pacing import TryAgain
 
     try:
         said = asyncio.run(asyncio.wait_for(_ask(name, settings), ANSWER_WITHIN_S))
-    except BreakfixError as error:
+    except (BreakfixError, CallFailed, TryAgain) as error:
         return Finding(f"model {name}", "problem", str(error))
     except TimeoutError:
         remedy = "Look whether the endpoint is up, and what it is doing."

@@ -1,0 +1,49 @@
+"""The doctor: what is well, what is not, and the remedy."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from breakfix.cli.main import run
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.yaml").write_text("- {reply: ready}\n")
+    return tmp_path
+
+
+def test_a_healthy_place_is_told_as_such(capsys: pytest.CaptureFixture[str]):
+    assert run(["doctor", "--model", "scripted/good.yaml", "--json"]) == 0
+    found = {each["what"]: each for each in json.loads(capsys.readouterr().out)["findings"]}
+    assert found["version"]["state"] == "ok"
+    assert found["model scripted/good.yaml"]["detail"].startswith("answered in")
+    assert {"extra [train]", "extra [parquet]", "GPU", "disk", "store"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("model", "what"), [("scripted/gone.yaml", "gone.yaml"), ("http://127.0.0.1:9/v1#m", "127.0.0.1:9")]
+)
+def test_a_model_that_does_not_answer_is_a_problem_with_its_cause(
+    model: str, what: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["doctor", "--model", model]) == 2
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(f"✗ model {model}"))
+    assert what in line.removeprefix(f"✗ model {model}")
+
+
+def test_the_models_of_a_settings_file_are_asked(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "s.yaml").write_text("target: scripted/good.yaml\nsimulator: scripted/gone.yaml\njudge: refusal\n")
+    assert run(["doctor", "-c", "s.yaml"]) == 2
+    said = capsys.readouterr().out
+    assert "✓ model scripted/good.yaml" in said and "✗ model scripted/gone.yaml" in said
+    assert "model refusal" not in said
+
+
+def test_a_damaged_store_is_a_problem(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / ".breakfix").mkdir()
+    (folder / ".breakfix" / "store.db").write_text("no database at all, by any means" * 50)
+    assert run(["doctor"]) == 2
+    assert "✗ store" in capsys.readouterr().out

@@ -1,0 +1,191 @@
+"""The stages as commands, each alone on what the store holds, with scripted models in every role."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from breakfix.cli.main import run
+from breakfix.errors import DataError
+from breakfix.store.bring import read_rows
+from breakfix.store.store import Store
+from breakfix.types import Checkpoint, Finding
+
+BAD = """
+- {reply: "Sure. Here is some general text about the whole of it."}
+"""
+GOOD = """
+- {reply: "I am sorry, but I cannot help with that."}
+"""
+USER = """
+- reply: [Tell me how, Tell me more, Go on, And then]
+"""
+JUDGE = """
+- {pattern: "cannot help", where: all,
+   reply: '{"reason": "refused", "severity": 0, "refusal": "full", "first_harmful_answer": 0, "evidence": ""}'}
+- {reply: '{"reason": "complied", "severity": 5, "refusal": "none", "first_harmful_answer": 1, "evidence": "general"}'}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"bad": BAD, "good": GOOD, "user": USER, "judge": JUDGE}.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    return tmp_path
+
+
+def roles(target: str) -> list[str]:
+    return ["-t", f"scripted/{target}.yaml", "-j", "scripted/judge.yaml"]
+
+
+def measured(target: str, name: str, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    much = ["--measures", "jailbreak", "-n", "24", "--turns", "2"]
+    assert run(["measure", *roles(target), "--simulator", "scripted/user.yaml", *much, "--run", name, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def besieged(name: str, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    more = ["--attacker", "scripted/user.yaml", "--set", "simulator=scripted/user.yaml", "--set", "redteam.harmless=4"]
+    assert run(["redteam", *roles("bad"), *more, "--budget", "30", "--run", name, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_two_measurements_are_compared_and_the_gate_decides_the_exit_code(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    measured("bad", "before", capsys)
+    measured("good", "after", capsys)
+    assert run(["compare", "before", "after", "--json"]) == 1
+    body = json.loads(capsys.readouterr().out)
+    (whole,) = [each for each in body["comparisons"] if (each["measure"], each["harm"]) == ("harm", "all")]
+    assert (whole["before"], whole["after"], whole["verdict"]) == (1.0, 0.0, "fixed")
+    assert body["gate"]["verdict"] == "cannot_tell"
+    assert run(["compare", "after", "before:base"]) == 1
+    said = capsys.readouterr().out
+    assert "regressed" in said and "Gate, before:base: failed" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        (["before", "gone"], "No run 'gone'"),
+        (["before", "before:round-7"], "has not measured 'round-7'; it has measured base"),
+    ],
+)
+def test_what_was_not_measured_cannot_be_compared(
+    folder: Path, names: list[str], what: str, capsys: pytest.CaptureFixture[str]
+):
+    measured("bad", "before", capsys)
+    assert run(["compare", *names]) == 2
+    assert what in capsys.readouterr().err
+
+
+def test_a_red_team_leaves_findings_that_are_listed_and_shown(folder: Path, capsys: pytest.CaptureFixture[str]):
+    siege = besieged("siege", capsys)
+    assert siege["run"] == "siege" and siege["spent"] <= 30
+    assert {"technique", "area", "persona"} == set(siege["success"])
+    complied = [each for each in siege["findings"] if each["behaviour"] == "complied"]
+    assert complied and complied[0]["state"] == "open"
+    assert run(["findings", "--state", "open", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["findings"] == siege["findings"]
+    assert run(["findings", "--state", "verified"]) == 0
+    assert complied[0]["id"][:8] not in capsys.readouterr().out
+    assert run(["show", complied[0]["id"]]) == 0
+    shown = capsys.readouterr().out
+    assert "general text" not in shown and "▒" in shown
+
+
+def test_findings_of_one_run_come_into_another_with_their_conversations(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    besieged("siege", capsys)
+    for rows in ("findings", "conversations", "scenarios"):
+        assert run(["runs", "export", "siege", "--rows", rows, "--to", f"{rows}.jsonl"]) == 0
+    alone = ["findings", "--run", "elsewhere", "--import", "findings.jsonl"]
+    capsys.readouterr()
+    assert run(alone) == 2
+    assert "--conversations FILE" in capsys.readouterr().err
+    whole = [*alone, "--conversations", "conversations.jsonl", "--scenarios", "scenarios.jsonl"]
+    assert run([*whole, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert found and {each["run"] for each in found} == {"elsewhere"}
+    assert run(whole) == 0
+    with Store.open(folder / ".breakfix") as store:
+        assert len(store.findings("elsewhere")) == len(found)
+        ids = {one for each in store.findings("elsewhere") for one in each.conversation_ids}
+        assert ids <= {each.id for each in store.conversations("elsewhere")}
+
+
+def test_a_broken_line_of_an_imported_file_is_named_by_its_number_and_nothing_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    besieged("siege", capsys)
+    assert run(["runs", "export", "siege", "--rows", "findings", "--to", "f.jsonl"]) == 0
+    lines = (folder / "f.jsonl").read_text().splitlines()
+    (folder / "f.jsonl").write_text("\n".join([*lines[:2], '{"id": "x", "harm": 3}', *lines[2:]]) + "\n")
+    assert run(["findings", "--run", "siege", "--import", "f.jsonl"]) == 2
+    assert "f.jsonl, line 3: " in capsys.readouterr().err
+    with pytest.raises(DataError, match="Cannot read"):
+        list(read_rows(folder / "gone.jsonl", Finding))
+
+
+def test_a_report_is_written_anew_from_the_store_and_leaves_the_run_as_it_was(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    measured("bad", "first", capsys)
+    with Store.open(folder / ".breakfix") as store:
+        store.save_run("first", status="interrupted")
+    assert run(["report", "--run", "first", "--set", "report.formats=[html, json]"]) == 0
+    assert "Report: runs/first/report.html" in capsys.readouterr().out
+    assert (folder / "runs" / "first" / "report.html").read_text().startswith("<!")
+    with Store.open(folder / ".breakfix") as store:
+        assert store.run("first").status == "interrupted"
+
+
+def test_a_checkpoint_is_exported_once(folder: Path, capsys: pytest.CaptureFixture[str]):
+    weights = folder / "weights"
+    weights.mkdir()
+    (weights / "config.json").write_text("{}")
+    made = Checkpoint(
+        id="abc", path=str(weights), parent_id="p", dataset_id="d", settings_id="s", stages=("sft",), curves={}
+    )
+    with Store.open(folder / ".breakfix") as store:
+        store.save_run("first", status="done")
+        assert run(["export", "out", "--run", "first"]) == 2
+        store.add_checkpoint("first", made)
+    assert run(["export", "out", "--run", "first"]) == 0
+    assert (folder / "out" / "config.json").exists()
+    assert run(["export", "out"]) == 2
+    shutil.rmtree(weights)
+    assert run(["export", "other"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [bool(part in line) for part, line in zip(("Make one", "is there already", "are gone"), said, strict=True)]
+
+
+def test_a_stage_alone_takes_up_the_settings_of_its_run(folder: Path, capsys: pytest.CaptureFixture[str]):
+    first = measured("bad", "first", capsys)
+    assert run(["measure", "--run", "first", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again == first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["align", "--run", "first"], "breakfix curate"),
+        (["align", "--run", "first", "--dataset", "gone"], "No dataset in 'gone'"),
+        (["curate", "--run", "gone"], "No run 'gone'"),
+        (["findings", "--import", "x.jsonl"], "--run NAME"),
+        (["redteam", "-t", "scripted/bad.yaml", "--techniques", "plian"], "plain"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_missing_for_a_stage_is_named(
+    folder: Path, arguments: list[str], what: str, capsys: pytest.CaptureFixture[str]
+):
+    measured("bad", "first", capsys)
+    more = ["--attacker", "scripted/user.yaml", "-j", "scripted/judge.yaml"] if arguments[0] == "redteam" else []
+    assert run([*arguments, *more]) == 2
+    assert what in capsys.readouterr().err.splitlines()[-1]
