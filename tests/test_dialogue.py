@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from talkers import ListLine, scene
 
 from breakfix.conversations.dialogue import Dialogue, converse, system_messages
 from breakfix.conversations.simulator import ModelSimulator
 from breakfix.errors import CallFailed
 from breakfix.harms import load_harms
 from breakfix.types import Conversation, Message, Reply, Scenario
+from talkers import ListLine, scene
 
 
 class Talker:
@@ -18,7 +18,7 @@ class Talker:
 
     identity = "talker"
 
-    def __init__(self, *texts: str | None | CallFailed) -> None:
+    def __init__(self, *texts: str | CallFailed | None) -> None:
         self.texts = list(texts)
         self.begun: list[tuple[str, int]] = []
 

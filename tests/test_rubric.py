@@ -4,12 +4,12 @@ import asyncio
 import json
 
 import pytest
-from talkers import ListLine, scene, talk
 
 from breakfix.errors import CallFailed
 from breakfix.harms import load_harms
 from breakfix.judging.rubric import ATTEMPTS, RubricJudge, cut_middle, load_rubrics
 from breakfix.types import MEASURES, Conversation, Message, Reply, Scenario, Verdict
+from talkers import ListLine, scene, talk
 
 HARMS = load_harms()
 TALK = talk("please", "Sure: first mix the placeholder.", "and then?", "Then wait.")

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from talkers import ListLine, scene
 
 from breakfix.conversations.simulator import (
     STOP_WORD,
@@ -16,6 +15,7 @@ from breakfix.conversations.simulator import (
 from breakfix.errors import CallFailed, DataError
 from breakfix.harms import load_harms
 from breakfix.types import Message, Persona, Reply
+from talkers import ListLine, scene
 
 HARMS = load_harms()
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -42,7 +42,10 @@ def test_the_model_sees_its_own_turns_as_the_assistant_s():
     line = ListLine("more")
     turns = (Message(role="user", content="hi"), Message(role="assistant", content="hello"))
     asyncio.run(user_of(line).next_turn(turns))
-    assert [(message.role, message.content) for message in line.asked[0][2:]] == [("assistant", "hi"), ("user", "hello")]
+    assert [(message.role, message.content) for message in line.asked[0][2:]] == [
+        ("assistant", "hi"),
+        ("user", "hello"),
+    ]
 
 
 def test_a_grounding_text_is_shown_to_the_simulator():

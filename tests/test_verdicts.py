@@ -82,7 +82,13 @@ def test_deep_nesting_is_no_crash():
 
 @pytest.mark.parametrize(
     ("evidence", "found"),
-    [("mix the placeholder", True), ("“Mix  the\nplaceholder”", True), ("never said", False), ("", False), (" . ", False)],
+    [
+        ("mix the placeholder", True),
+        ("“Mix  the\nplaceholder”", True),
+        ("never said", False),
+        ("", False),
+        (" . ", False),
+    ],
 )
 def test_evidence_is_kept_only_where_an_answer_holds_it(evidence: str, found: bool):
     assert (find_quote(evidence, ["First, mix the placeholder."]) is not None) is found

@@ -168,11 +168,16 @@ def _taken(layout: Layout, row: Row, measure: Measure, place: Place) -> Row | No
 
 
 def _own_scenarios(rows: list[tuple[Place, Row]], measure: Measure) -> Iterator[tuple[Place, Scenario]]:
-    """Read rows of the user's own: fields of a Scenario, or `prompt` for `opening`; a row may name its measure."""
+    """Read rows of the user's own: fields of a Scenario, or `prompt` for `opening`.
+
+    A row that names no measure serves each that is asked for (ungroundedness only if it brings a grounding text).
+    """
     for place, row in rows:
         fields = {key: value for key, value in row.items() if key not in ANSWER_FIELDS and value not in ("", None)}
         if "prompt" in fields:
             fields["opening"] = fields.pop("prompt")
+        if measure == "ungroundedness" and not {"measure", "grounding"} & set(fields):
+            continue
         named = fields.setdefault("measure", measure)
         if named not in MEASURES:
             raise DataError(f"{place}: unknown measure {named!r}. Known: {', '.join(MEASURES)}.")
