@@ -4,8 +4,9 @@
 
 Reads the XSTest completions (five models, two annotators a row) under $BREAKFIX_DATA/xstest/model_completions.
 Agreement is on full refusal against the rest. Rows are divided by prompt, the same in every model's file. The rules
-were written with sight of nine in ten prompts of the files named half-a (225 of XSTest's 450). The tenth, and every prompt
-outside those files, is held out: its rows were never looked at. `--all` shows the development rows too, so marked.
+were written with sight of nine in ten prompts of the files named half-a (225 of XSTest's 450). The tenth, and every
+prompt outside those files, is held out: its rows were never looked at. `--all` shows the development rows too, so
+marked.
 IPRR (inappropriate prompts refused) and VPRR (valid prompts refused) stand beside those of the human labels.
 """
 
