@@ -113,9 +113,10 @@ class Endpoint:
             return self.options.raw.encode()
         mark = zlib.crc32(body)
         text = self.options.text or _text(request, mark)
-        usage = {"prompt_tokens": len(body) // 4, "completion_tokens": len(text) // 4}
+        prompt, completion = len(body) // 4, len(text) // 4
+        usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-        reply = {"id": f"chatcmpl-{mark:08x}", "object": "chat.completion", "model": request["model"]}
+        reply = {"id": f"chatcmpl-{mark:08x}", "object": "chat.completion", "created": 0, "model": request["model"]}
         return json.dumps({**reply, "choices": [choice], "usage": usage}).encode()
 
 

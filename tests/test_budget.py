@@ -1,6 +1,7 @@
 """What was spent, what may be, and what it costs."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from breakfix.budget import Budget, Claim
 from breakfix.errors import BudgetSpent, SettingsError
 from breakfix.prices import PriceTable, forecast_dialogues
 from breakfix.settings import CallSettings, ModelSettings
+from breakfix.types import Decoding, Message, Reply
 from fake_model import FakeModel, ask_many, calls_of
 
 
@@ -41,6 +43,15 @@ def test_caps_on_tokens_and_cost_are_hard_and_nearly_reached(
     total = calls.counts.total
     assert least_tokens <= total.prompt_tokens + total.completion_tokens <= most_tokens
     assert total.cost_usd <= most_usd
+
+
+def test_a_cap_on_tokens_holds_where_the_endpoint_reports_none(tmp_path: Path):
+    async def answer(messages: Sequence[Message], decoding: Decoding) -> Reply:
+        return Reply(text="word " * 60)
+
+    model = FakeModel(answer, parallel=1)
+    ask_many(calls_of(tmp_path, max_tokens=2000).line(model, "target", ModelSettings(max_tokens=200)), 100)
+    assert 10 <= len(model.asked) <= 25
 
 
 def test_calls_that_do_not_fit_wait_for_those_in_flight():

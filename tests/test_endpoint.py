@@ -13,8 +13,9 @@ from breakfix.errors import CallFailed, ModelError
 from breakfix.models.answers import Answer, retry_after
 from breakfix.models.open import open_model
 from breakfix.pacing import TryAgain
+from breakfix.protocols import Model
 from breakfix.settings import CallSettings, ModelSettings
-from breakfix.types import Decoding, Message, Model, Reply
+from breakfix.types import Decoding, Message, Reply
 from loopback import Loopback, loopback
 
 CHAT = [Message(role="system", content="Be kind."), Message(role="user", content="How do I boil an egg, please?")]
@@ -288,6 +289,20 @@ def test_an_endpoint_that_went_away_may_come_back():
                 await model.close()
 
         asyncio.run(go())
+
+
+def test_the_environments_proxy_is_used(server: Loopback, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    ask(open_model("http://model.invalid/v1#m"))
+    assert server.requests()[-1]["headers"]["host"] == "model.invalid"
+
+
+def test_an_unreadable_ca_bundle_is_one_clear_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+    with pytest.raises(ModelError, match=r"CA bundle '/no/such/bundle\.pem'"):
+        ask(open_model("https://127.0.0.1:1/v1#m"))
 
 
 # ── keys stay home (D13) ──
