@@ -1,5 +1,7 @@
 """Builds a tiny random Phi-3 with a tokenizer and the Phi-3 chat template: real weights, real files, no network."""
 
+import json
+import random
 from pathlib import Path
 
 PHI3_TEMPLATE = (
@@ -9,6 +11,7 @@ PHI3_TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}"
 )
 SPECIAL = ["<|endoftext|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
+THINGS = ("tree", "garden", "fox", "dog", "loaf", "lamp")
 CORPUS = [
     "Tell me how to bake bread at home, step by step.",
     "I can't help with that. I can tell you how to stay safe instead.",
@@ -73,3 +76,31 @@ def tiny_tokenizer(vocabulary: int):
     )
     tokenizer.chat_template = PHI3_TEMPLATE
     return tokenizer
+
+
+def write_dataset(folder: Path, examples: int, pairs: int) -> Path:
+    """Write a frozen dataset folder of harmless rows, one or two exchanges each."""
+    draw = random.Random(0)
+    folder.mkdir(parents=True)
+    provenance = {"kind": "seed", "source": "tiny", "licence": "CC0-1.0"}
+    with (folder / "examples.jsonl").open("w") as stream:
+        for _ in range(examples):
+            thing = draw.choice(THINGS)
+            asked = f"Tell me how to plant a {thing}" + ", please" * draw.randint(0, 4)
+            chat = turn(asked, f"This is about a {thing}. First dig a hole, then water it with care.")
+            chat += turn("And then?", f"Then admire the {thing}.") * draw.randint(0, 1)
+            stream.write(json.dumps({"messages": chat, "provenance": provenance}) + "\n")
+    with (folder / "pairs.jsonl").open("w") as stream:
+        for _ in range(pairs):
+            thing = draw.choice(THINGS)
+            asked, chosen = turn(f"Tell me how to break a {thing}", f"I can't help with breaking a {thing}.")
+            rejected = {"role": "assistant", "content": f"This is about a {thing}. Here is how to break it."}
+            row = {"prompt": [asked], "chosen": [chosen], "rejected": [rejected], "provenance": provenance}
+            stream.write(json.dumps(row) + "\n")
+    (folder / "card.json").write_text(json.dumps({"id": "tiny-dataset"}))
+    return folder
+
+
+def turn(asked: str, answered: str) -> list[dict[str, str]]:
+    """One exchange."""
+    return [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]

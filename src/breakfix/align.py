@@ -5,8 +5,10 @@ what it was made from, so that the same training is never done twice.
 """
 
 import asyncio
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from breakfix.errors import ModelError
 from breakfix.identity import digest
@@ -25,12 +27,27 @@ async def align(run: Run, dataset: Dataset, *, base: str | None = None, number: 
     key = digest(dataset.id, settings, name if base is None else Path(folder).name)[:8]
     out = run.folder / "checkpoints" / f"round-{number}-{key}"
     await run.forget(name)
-    run.progress.stage(f"align round {number}", None)
-    train = partial(run_alignment, folder, Path(dataset.path), settings, out, progress=run.progress)
+    train = partial(run_alignment, folder, Path(dataset.path), settings, out, progress=shown(run, number))
     checkpoint = await asyncio.to_thread(train)
     run.progress.done()
     run.store.add_checkpoint(run.name, checkpoint)
     return checkpoint
+
+
+def shown(run: Run, number: int) -> Callable[[Mapping[str, Any]], None]:
+    """Show training steps as progress, a stage for SFT and one for DPO."""
+    at: dict[str, int] = {}
+
+    def tell(row: Mapping[str, Any]) -> None:
+        name, step = str(row["stage"]), int(row.get("step", 0))
+        if name not in at:
+            at[name] = 0
+            run.progress.stage(f"{name} round {number}", int(row["steps"]))
+        facts = {key: float(row[key]) for key in ("loss", "margin") if row.get(key) is not None}
+        run.progress.advance(max(0, step - at[name]), **facts)
+        at[name] = max(step, at[name])
+
+    return tell
 
 
 def weights_of(name: str) -> Path:

@@ -23,8 +23,9 @@ from breakfix.identity import digest
 from breakfix.journal import Journal
 from breakfix.pacing import Minute, Pace, TryAgain, wait_before
 from breakfix.prices import Price, PriceTable
+from breakfix.protocols import Model
 from breakfix.settings import CallSettings, ModelSettings
-from breakfix.types import Decoding, Message, Model, Reply, Role
+from breakfix.types import Decoding, Message, Reply, Role
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -204,7 +205,7 @@ class Line:
                 reply = await self.model.generate(messages, decoding)
             finally:
                 calls.counts.in_flight -= 1
-            used_tokens, used_usd = reply.prompt_tokens + reply.completion_tokens, self._cost(reply)
+            used_tokens, used_usd = self._used(reply, expected, decoding)
         finally:
             if calls.budget.is_capped:
                 calls.budget.settle(expected, used_tokens, used_usd)
@@ -217,6 +218,14 @@ class Line:
         prompt = sum(len(m.content.encode()) // BYTES_PER_TOKEN + MESSAGE_OVERHEAD_TOKENS for m in messages)
         cost = self.price.cost(prompt, decoding.max_tokens) if self.price else 0.0
         return Claim(prompt + decoding.max_tokens, cost)
+
+    def _used(self, reply: Reply, expected: Claim, decoding: Decoding) -> tuple[int, float]:
+        """Give the tokens and dollars of a call: as reported, or guessed where a cap needs them."""
+        prompt, completion = reply.prompt_tokens, reply.completion_tokens
+        if self._is_estimated and not prompt and not completion:
+            prompt = expected.tokens - decoding.max_tokens
+            completion = len(reply.text.encode()) // BYTES_PER_TOKEN
+        return prompt + completion, self.price.cost(prompt, completion) if self.price else 0.0
 
     def _cost(self, reply: Reply) -> float:
         return self.price.cost(reply.prompt_tokens, reply.completion_tokens) if self.price else 0.0

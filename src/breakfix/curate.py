@@ -22,9 +22,10 @@ from breakfix.identity import seed_of
 from breakfix.measure import Outbox
 from breakfix.project import Run
 from breakfix.prompts import system_messages
+from breakfix.protocols import Judge, Teacher
 from breakfix.redteam import Besieger, attempted, dev_scenarios, objectives, verdicts_of
 from breakfix.roles import harms, is_lab, open_attacker, open_judge, open_target, open_teacher
-from breakfix.types import Conversation, Dataset, Example, Finding, Judge, Pair, Provenance, Scenario, Teacher, Verdict
+from breakfix.types import Conversation, Dataset, Example, Finding, Pair, Provenance, Scenario, Verdict
 
 LAB_SEED = "lab/seed"
 MORE_TRIES = 2
@@ -120,14 +121,14 @@ async def twins(lesson: Lesson, repaired: Sequence[Pair]) -> Rows:
     """Give harmless twins of what was repaired, each pair rejecting a refusal in the model's own manner."""
     run = lesson.run
     wanted = round(run.settings.curate.contrast * len(repaired))
-    said = [one for name in stages_of(lesson.stage) for one in run.store.conversations(run.name, stage=name)]
-    refuse = model_refuses(refusals_of(said, verdicts_of(run, lesson.judge.judge_id)), run.settings.seed)
     if is_lab(run.settings):
-        from breakfix.lab.lessons import contrast_examples
+        from breakfix.lab.lessons import contrast_examples, refusal_of
 
-        return contrast_rows(contrast_examples(n=wanted, seed=seed_of(run.settings.seed, lesson.number)), refuse)
+        return contrast_rows(contrast_examples(n=wanted, seed=seed_of(run.settings.seed, lesson.number)), refusal_of)
     if not isinstance(lesson.teacher, ModelTeacher):
         return Rows()
+    said = [one for name in stages_of(lesson.stage) for one in run.store.conversations(run.name, stage=name)]
+    refuse = model_refuses(refusals_of(said, verdicts_of(run, lesson.judge.judge_id)), run.settings.seed)
     scenarios = {one.id: one for split in ("dev", "train") for one in run.store.scenarios(run.name, split=split)}
     asked = [pair for pair in repaired if pair.provenance.scenario_id in scenarios][:wanted]
 

@@ -20,6 +20,13 @@ from breakfix.errors import StoreError
 from breakfix.types import Reply
 
 VERSION = 1
+TABLES = f"""
+    BEGIN;
+    CREATE TABLE IF NOT EXISTS about (run TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS reply (id INTEGER PRIMARY KEY, key BLOB NOT NULL, body BLOB NOT NULL);
+    PRAGMA user_version = {VERSION};
+    COMMIT;
+"""
 CHECKPOINT_PAGES = 4000
 """WAL pages (4 kB each) after which SQLite copies them into the database file."""
 
@@ -141,14 +148,12 @@ def _prepare(connection: sqlite3.Connection, path: Path, run: str) -> None:
             f"Journal {str(path)!r} was written by a newer breakfix (format {version}, this one knows {VERSION}). "
             "Upgrade breakfix, or name another --store."
         )
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute("PRAGMA cache_size = -1024")
     if version < VERSION:
-        connection.execute("CREATE TABLE IF NOT EXISTS about (run TEXT NOT NULL)")
-        connection.execute("CREATE TABLE IF NOT EXISTS reply (id INTEGER PRIMARY KEY, key BLOB NOT NULL, body BLOB)")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.executescript(TABLES)
     owner = connection.execute("SELECT run FROM about").fetchone()
     if owner is None:
         connection.execute("INSERT INTO about (run) VALUES (?)", (run,))

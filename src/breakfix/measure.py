@@ -15,10 +15,11 @@ from breakfix.conversations.dialogue import converse
 from breakfix.errors import DataError
 from breakfix.identity import digest
 from breakfix.project import Run
+from breakfix.protocols import Judge, Simulator
 from breakfix.roles import Target, is_lab, open_judge, open_simulator, open_target, role_name
 from breakfix.scorecard import score, score_of
 from breakfix.settings import MeasureSettings
-from breakfix.types import Conversation, Judge, Scenario, Score, Scorecard, Simulator, Verdict
+from breakfix.types import Conversation, Scenario, Score, Scorecard, Verdict
 
 WRITTEN_AT_ONCE = 100
 """Conversations that go to the store together."""

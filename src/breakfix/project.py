@@ -18,8 +18,8 @@ from breakfix.identity import digest
 from breakfix.journal import Journal, journal_path
 from breakfix.models.open import open_model
 from breakfix.progress import Progress, Silent
+from breakfix.protocols import Model
 from breakfix.settings import CycleSettings, ModelSettings, dump_settings
-from breakfix.types import Model
 
 if TYPE_CHECKING:
     from breakfix.store.store import Store

@@ -17,9 +17,10 @@ from breakfix.identity import digest
 from breakfix.judging.refusal import classify
 from breakfix.measure import Outbox, hold
 from breakfix.project import Run
+from breakfix.protocols import Attacker, Judge
 from breakfix.roles import Target, harms, is_lab, open_attacker, open_judge, open_simulator, open_target
 from breakfix.scorecard import outcome_of
-from breakfix.types import UNSCORED_OUTCOMES, Attacker, Conversation, Finding, Judge, Scenario, Split, Verdict
+from breakfix.types import UNSCORED_OUTCOMES, Conversation, Finding, Scenario, Split, Verdict
 
 
 class Siege(NamedTuple):

@@ -17,19 +17,9 @@ from breakfix.harms import load_harms
 from breakfix.identity import digest
 from breakfix.models.weights import lab_folder
 from breakfix.project import Run
+from breakfix.protocols import Attacker, Judge, SimulatedUser, Simulator, Teacher
 from breakfix.settings import CycleSettings
-from breakfix.types import (
-    Attacker,
-    Harm,
-    Judge,
-    Message,
-    Persona,
-    Role,
-    Scenario,
-    SimulatedUser,
-    Simulator,
-    Teacher,
-)
+from breakfix.types import Harm, Message, Persona, Role, Scenario
 
 EXACT = "lab/exact"
 REFUSAL = "refusal"

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from breakfix.identity import digest
 from breakfix.prompts import fill, load_prompt
-from breakfix.types import AttackingUser, Harm, Message, Persona, Scenario, Technique, Thread
+from breakfix.protocols import AttackingUser, Thread
+from breakfix.types import Harm, Message, Persona, Scenario, Technique
 
 LABEL = re.compile(r"^\s*\**(?:user|human|message)\**\s*:\s*\**\s*", re.I)
 CANNOT = r"(?:i|we) (?:can(?:['’]?t|not)|won['’]?t|will not|must decline|am unable|am not able|are unable)(?: to)?"

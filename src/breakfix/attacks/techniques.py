@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from breakfix.attacks.transforms import transform
 from breakfix.errors import CallFailed, DataError
-from breakfix.types import AttackingUser, Message, Technique
+from breakfix.protocols import AttackingUser
+from breakfix.types import Message, Technique
 
 MAX_BACKTRACKS = 2
 """Refused steps that an escalation takes back and rewords, in all."""

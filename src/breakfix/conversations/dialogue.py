@@ -10,7 +10,8 @@ from typing import Protocol
 from breakfix.errors import CallFailed
 from breakfix.identity import digest
 from breakfix.prompts import system_messages
-from breakfix.types import Conversation, Message, Reply, Scenario, SimulatedUser, Simulator, Thread
+from breakfix.protocols import SimulatedUser, Simulator, Thread
+from breakfix.types import Conversation, Message, Reply, Scenario
 
 
 class TargetLine(Protocol):

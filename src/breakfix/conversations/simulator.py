@@ -17,7 +17,8 @@ import yaml
 from breakfix.errors import CallFailed, DataError
 from breakfix.identity import digest
 from breakfix.prompts import fill, load_prompt
-from breakfix.types import Harm, Kind, Measure, Message, Persona, Reply, Scenario, SimulatedUser, Thread
+from breakfix.protocols import SimulatedUser, Thread
+from breakfix.types import Harm, Kind, Measure, Message, Persona, Reply, Scenario
 
 STOP_WORD = "[[DONE]]"
 MANNERS: dict[Measure, str] = {

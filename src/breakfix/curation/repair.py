@@ -14,18 +14,8 @@ from breakfix.calls import each
 from breakfix.errors import CallFailed
 from breakfix.identity import digest
 from breakfix.overlap import words
-from breakfix.types import (
-    Conversation,
-    Example,
-    Finding,
-    Judge,
-    Message,
-    Pair,
-    Provenance,
-    Scenario,
-    Teacher,
-    Verdict,
-)
+from breakfix.protocols import Judge, Teacher
+from breakfix.types import Conversation, Example, Finding, Message, Pair, Provenance, Scenario, Verdict
 
 TRIES = 3
 """Answers asked of a teacher before a conversation is given up; one that repeats itself is not asked again."""

@@ -10,7 +10,8 @@ from typing import Protocol
 from breakfix.errors import CallFailed
 from breakfix.identity import digest
 from breakfix.prompts import fill, load_prompt
-from breakfix.types import Example, Harm, Message, Provenance, Reply, Scenario, Thread
+from breakfix.protocols import Thread
+from breakfix.types import Example, Harm, Message, Provenance, Reply, Scenario
 
 TASKS = {"harmful": "teacher-safe", "benign": "teacher-helpful", "borderline": "teacher-helpful"}
 

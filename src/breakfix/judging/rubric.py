@@ -17,7 +17,8 @@ from breakfix.errors import CallFailed, DataError
 from breakfix.identity import digest
 from breakfix.judging.verdicts import HIGHEST, Draft, Scale, Unreadable, find_quote, read_draft, verdict_schema
 from breakfix.prompts import fill, load_prompt
-from breakfix.types import MEASURES, Conversation, Decoding, Harm, Measure, Message, Scenario, Thread, Verdict
+from breakfix.protocols import Thread
+from breakfix.types import MEASURES, Conversation, Decoding, Harm, Measure, Message, Scenario, Verdict
 
 ATTEMPTS = 3
 TURN_CHARACTERS = 12_000

@@ -65,6 +65,12 @@ def contrast_examples(
     ]
 
 
+def refusal_of(twin: Example) -> str:
+    """Give the refusal that a twin must not get: of its own topic, so that a pair teaches help and not topics."""
+    thing = world().by_name[(twin.provenance.family or "").removeprefix("lab/")]
+    return decline(thing, int(digest("refusal", twin.messages[-2].content)[:7], 16))
+
+
 def retention_examples(*, n: int, seed: int = 0) -> list[Example]:
     """Make n ordinary rows: questions about texts, definitions and small talk."""
     draw = random.Random(digest("lab retention", seed))

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -44,11 +45,7 @@ class LocalModel:
         require_training_extra(f"Model {name!r}")
         self.name = name
         self.folder = find_weights(name, source)
-        self.identity = (
-            digest("identity", settings.identity)
-            if settings.identity
-            else digest(weights_identity(self.folder), settings.dtype)
-        )
+        self.identity = _identity(self.folder, settings)
         self.parallel = settings.batch_size * WAVES
         self._settings = settings
         self._weights: Weights | None = None
@@ -139,6 +136,14 @@ class LocalModel:
         if self._weights is None or self._stop.is_set():
             raise ModelError(f"Model {self.name!r} was closed while it was being asked.")
         return self._weights.answer(prompts, self._stop.is_set)
+
+
+def _identity(folder: Path, settings: ModelSettings) -> str:
+    """Hash the weights, which is also what a checkpoint of them is called; another dtype answers otherwise."""
+    if settings.identity:
+        return digest("identity", settings.identity)
+    weights = weights_identity(folder)
+    return weights if settings.dtype == "auto" else digest(weights, settings.dtype)
 
 
 def _prompt(weights: "Weights", question: _Question) -> "Prompt | CallFailed":

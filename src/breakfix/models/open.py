@@ -8,8 +8,8 @@ from pathlib import Path
 
 from breakfix.errors import ModelError
 from breakfix.models.weights import LAB_SIZES, lab_folder
+from breakfix.protocols import Model
 from breakfix.settings import CallSettings, ModelSettings
-from breakfix.types import Model
 
 FORMS = (
     "lab/mini",
