@@ -5,7 +5,7 @@ to the rows that were to fix it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from breakfix.attacks.personas import load_personas
@@ -210,8 +210,18 @@ def screened(run: Run, rows: Rows) -> Rows:
     """Drop repeats, and whatever overlaps the sealed scenarios of this run."""
     near = run.settings.curate.near_duplicate
     prohibited = [harm.id for harm in harms().values() if harm.prohibited]
-    walls = build_walls(run.store.scenarios(run.name, split="sealed"), near_duplicate=near, prohibited=prohibited)
+    sealed = {scenario.id: scenario for scenario in run.store.scenarios(run.name, split="sealed")}
+    asked = sealed_talk(run, sealed)
+    walls = build_walls(sealed.values(), said=asked, near_duplicate=near, prohibited=prohibited)
     return screen(rows, walls, near_duplicate=near)
+
+
+def sealed_talk(run: Run, sealed: Collection[str]) -> Iterator[str]:
+    """Give what users said in sealed conversations, each text once."""
+    said: set[str] = set()
+    for one in run.store.conversations(run.name, stage="base", purpose="benchmark", scenario_ids=sealed):
+        said.update(turn.content for turn in one.turns if turn.role == "user")
+    yield from sorted(said)
 
 
 def mark(run: Run, taken: Sequence[Finding], repaired: Rows) -> None:

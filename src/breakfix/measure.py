@@ -14,15 +14,19 @@ from breakfix.calls import each
 from breakfix.conversations.dialogue import converse
 from breakfix.errors import DataError
 from breakfix.identity import digest
+from breakfix.prices import Forecast, PriceTable, forecast_dialogues
 from breakfix.project import Run
 from breakfix.protocols import Judge, Simulator
 from breakfix.roles import Target, is_lab, open_judge, open_simulator, open_target, role_name
 from breakfix.scorecard import score, score_of
 from breakfix.settings import MeasureSettings
-from breakfix.types import Conversation, Scenario, Score, Scorecard, Verdict
+from breakfix.types import Conversation, Role, Scenario, Score, Scorecard, Verdict
 
 WRITTEN_AT_ONCE = 100
 """Conversations that go to the store together."""
+
+
+ENDPOINTS = ("openai/", "http://", "https://")
 
 
 class Job(NamedTuple):
@@ -49,10 +53,25 @@ async def measure(
     run.store.open_sealed(run.name, f"measure {stage}")
     known = {"target_id": under_test.target_id} if stage == "base" else {}
     run.store.save_run(run.name, status="running", judge_id=judge.judge_id, **known)
+    if forecast := forecast_of(run, len(chosen) * run.settings.measure.samples):
+        run.progress.note(f"Forecast for {stage}: {forecast}.")
     scores = await hold(run, under_test, chosen, simulator=simulator, judge=judge, stage=stage)
     card = score(_card(run, under_test, judge, chosen, stage), scores, run.settings.measure, seed=run.settings.seed)
     write_scorecard(run, card)
     return Measurement(card, scores)
+
+
+def forecast_of(run: Run, conversations: int) -> Forecast | None:
+    """Estimate the calls, tokens, cost and time of a measurement; None where no endpoint is asked."""
+    roles: tuple[Role, ...] = ("target", "simulator", "judge")
+    named = {role: role_name(run.settings, role) or "" for role in roles}
+    asked = {role: name for role, name in named.items() if name.startswith(ENDPOINTS)}
+    table = PriceTable.packaged()
+    prices = {role: table.price_of(name, run.settings.model_settings(name)) for role, name in asked.items()}
+    if not prices:
+        return None
+    turns, concurrency = run.settings.measure.turns, run.settings.calls.concurrency
+    return forecast_dialogues(prices, conversations, turns, concurrency=concurrency)
 
 
 def sealed_scenarios(run: Run) -> list[Scenario]:

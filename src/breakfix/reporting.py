@@ -4,6 +4,7 @@ Everything shown is computed here from conversations and verdicts (design D3), s
 the store, whatever made it. Transcripts of prohibited harms are never gathered (design D12).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -77,6 +78,7 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         usage=_usage(run),
         hashes=tuple(_hashes(cards, rounds)),
         warnings=tuple(run.calls.mixtures()),
+        prohibited_harms=tuple(harm.id for harm in harms().values() if harm.prohibited),
     )
 
 
@@ -93,9 +95,15 @@ def read(run: Run) -> Kept:
             scored = score_of(scenario, conversation, verdicts.get(conversation.id))
             scores.setdefault(conversation.stage, []).append(scored)
             targets[conversation.stage] = conversation.target_id
-    ordered = sorted(scores, key=lambda stage: (stage != "base", stage))
+    ordered = sorted(scores, key=_place)
     measured = {stage: _measured(run, stage, targets[stage], scores[stage]) for stage in ordered}
     return Kept(scenarios, verdicts, measured)
+
+
+def _place(stage: str) -> tuple[int, str]:
+    """Order stages as the cycle made them: base, round-1-sft, round-1, round-2 ..."""
+    number = re.search(r"\d+", stage)
+    return int(number[0]) if number else 0, "" if stage.endswith("-sft") else stage
 
 
 def _measured(run: Run, stage: str, target_id: str, scores: list[Score]) -> Measurement:
