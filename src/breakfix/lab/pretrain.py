@@ -49,7 +49,7 @@ class Recipe(NamedTuple):
 
 
 RECIPES: dict[str, Recipe] = {
-    "mini": Recipe(128, 4, 4, 352, 48_000),
+    "mini": Recipe(128, 4, 4, 352, 40_000),
     "small": Recipe(192, 6, 6, 512, 60_000, 2e-3),
     "medium": Recipe(256, 8, 8, 704, 72_000, 1.5e-3),
 }
