@@ -104,7 +104,7 @@ def test_every_settings_file_loads_and_says_how_to_launch_it(path: Path):
     settings = load_settings(path)
     assert settings.target
     head = path.read_text(encoding="utf-8").split("\n\n")[0]
-    assert re.search(r"^# +breakfix ", head, flags=re.MULTILINE)
+    assert re.search(r"^#.*\bbreakfix (run|demo|measure) ?", head, flags=re.MULTILINE)
 
 
 def test_the_demo_in_configs_is_the_packaged_one():

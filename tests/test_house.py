@@ -12,9 +12,9 @@ ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "breakfix"
 README = ROOT / "README.md"
 
-WORDS = {"errors", "types", "settings", "identity"}
+WORDS = {"errors", "types", "protocols", "settings", "identity"}
 MEANS = {
-    "models", "calls", "budget", "pacing", "parallel", "prices", "journal", "prompts", "statistics", "overlap",
+    "models", "calls", "budget", "pacing", "prices", "journal", "prompts", "statistics", "overlap",
     "progress", "store",
 }  # fmt: skip
 STAGES = {
@@ -55,9 +55,6 @@ FORBIDDEN = {
     "utils", "util", "helpers", "helper", "common", "misc", "base", "core", "manager", "handler", "orchestrator",
     "engine", "wrapper", "abstract", "impl",
 }  # fmt: skip
-
-ROOMY = {"types.py": 520}
-"""Files that may be longer than 400 lines, each with its reason in docs/decisions."""
 
 FILES = sorted(path for path in SRC.rglob("*.py") if path.name != "__init__.py")
 NAMES = [path.relative_to(SRC).as_posix() for path in FILES]
@@ -125,8 +122,7 @@ def test_imports_are_absolute_and_heavy_packages_stay_in_their_rooms(path: Path)
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_files_and_functions_are_small(path: Path):
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= ROOMY.get(path.relative_to(SRC).as_posix(), 400), "split this file"
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, "split this file"
     for node in ast.walk(TREES[path]):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 60, f"split {node.name}()"

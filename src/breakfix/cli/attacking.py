@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from breakfix.attacks.search import Tally
+    from breakfix.redteam import Siege
     from breakfix.store.bring import Files
     from breakfix.types import Finding
 
@@ -108,21 +109,10 @@ def redteam(
     name = whole.name or run_name(whole)
 
     siege = in_run(whole, place, lambda opened: besiege(opened, stage=stage, number=number))
-    tallies = siege.archive
-    success = {"technique": tallies.by_technique, "area": tallies.by_area, "persona": tallies.by_persona}
     if as_json:
-        body = {
-            "run": whole.name,
-            "stage": stage,
-            "spent": tallies.spent,
-            "success": success,
-            "findings": siege.findings,
-        }
-        print_json(body)
-        return
-    for by, counts in success.items():
-        _show_success(by, counts)
-    show_findings(list(siege.findings[:SHOWN]), f"Findings of {name} ({len(siege.findings)}), the worst first")
+        print_json({"run": name, "stage": stage, **_told(siege)})
+    else:
+        _show_siege(siege, name)
 
 
 def findings(
@@ -189,6 +179,19 @@ def _import(run: str | None, files: "Files", store: Path) -> str:
         opened.save_run(run, status="done")
     typer.echo(f"{count} findings came into {run}.", err=True)
     return run
+
+
+def _told(siege: "Siege") -> dict[str, object]:
+    tallies = siege.archive
+    success = {"technique": tallies.by_technique, "area": tallies.by_area, "persona": tallies.by_persona}
+    return {"spent": tallies.spent, "success": success, "findings": siege.findings}
+
+
+def _show_siege(siege: "Siege", name: str) -> None:
+    _show_success("technique", siege.archive.by_technique)
+    _show_success("area", siege.archive.by_area)
+    _show_success("persona", siege.archive.by_persona)
+    show_findings(list(siege.findings[:SHOWN]), f"Findings of {name} ({len(siege.findings)}), the worst first")
 
 
 def _show_success(name: str, tallies: "Mapping[str, Tally]") -> None:

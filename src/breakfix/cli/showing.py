@@ -52,6 +52,8 @@ def show(
         _say_finding(finding)
     for each in shown:
         _say_conversation(each)
+    if any(each["is_blurred"] for each in shown):
+        typer.echo("Harmful text is blurred; --reveal shows it, that of prohibited harms excepted.", err=True)
 
 
 def _plain(store: "Store", said: "Conversation", *, reveal: bool) -> dict[str, object]:
@@ -115,6 +117,4 @@ def _say_conversation(said: dict[str, object]) -> None:
     for verdict in verdicts:
         facts = (f"{name} {value}" for name, value in verdict.items() if value is not None and "_id" not in name)
         typer.echo(f"  judge {str(verdict['judge_id'])[:8]}: " + "  ".join(facts))
-    if said["is_blurred"]:
-        typer.echo("  (blurred; --reveal shows it, prohibited harms excepted)", err=True)
     typer.echo("")
