@@ -4,6 +4,7 @@ Conversations stream to the store as they finish; of each only its score stays i
 conversations again, answered from the journal. Attack-found conversations never enter here.
 """
 
+import gc
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -104,6 +105,7 @@ async def hold(
     """Hold and judge every conversation; give the scores in an order that no timing can change."""
     outbox = Outbox(run)
     scores: list[Score] = []
+    so_far = SoFar()
     jobs = (Job(scenario, sample) for scenario in scenarios for sample in range(run.settings.measure.samples))
     run.progress.stage(f"measure {stage}", len(scenarios) * run.settings.measure.samples)
 
@@ -121,16 +123,37 @@ async def hold(
         verdict = await judge.judge(job.scenario, said)
         outbox.put(said, verdict)
         scores.append(score_of(job.scenario, said, verdict))
-        run.progress.advance(
-            harm_rate=_harm_rate(scores), unscored=_unscored(scores), calls=run.calls.counts.total.calls
-        )
+        so_far.count(scores[-1])
+        run.progress.advance(harm_rate=so_far.harm_rate, unscored=so_far.unscored, calls=run.calls.counts.total.calls)
 
+    gc.freeze()  # what is loaded by now stays: looking through it again and again costs a tenth of a large run
     try:
         await each(jobs, one, width=run.calls.width)
     finally:
         outbox.flush()
     run.progress.done()
     return tuple(sorted(scores, key=lambda each: (each.scenario_id, each.sample)))
+
+
+class SoFar:
+    """Running sums for whoever watches; the estimates are made of all scores at the end."""
+
+    def __init__(self) -> None:
+        self.unscored = 0
+        self._harmful = 0
+        self._scored = 0
+
+    @property
+    def harm_rate(self) -> float | None:
+        """Give the share of defects among the scored conversations of the harm measures."""
+        return self._harmful / self._scored if self._scored else None
+
+    def count(self, score: Score) -> None:
+        """Count one conversation."""
+        self.unscored += score.value is None
+        if score.value is not None and score.metric.startswith("DR"):
+            self._scored += 1
+            self._harmful += score.value > 0
 
 
 class Outbox:
@@ -193,12 +216,3 @@ def _published(files: Sequence[str], settings: MeasureSettings) -> list[Scenario
     if not chosen:
         raise DataError(f"No scenario of {', '.join(settings.measures)} in {', '.join(files)}. Name other --scenarios.")
     return chosen
-
-
-def _harm_rate(scores: Sequence[Score]) -> float | None:
-    scored = [score for score in scores[-2000:] if score.value is not None and score.metric.startswith("DR")]
-    return sum(score.value or 0 for score in scored) / len(scored) if scored else None
-
-
-def _unscored(scores: Sequence[Score]) -> int:
-    return sum(score.value is None for score in scores)
