@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -143,7 +144,10 @@ def test_a_judge_that_answers_nonsense_leaves_unscored_and_bounded(models: Path)
         (["-t", "scripted/gone.yaml"], "gone.yaml"),
         (["-t", "hf/no/such/folder"], "no/such/folder"),
         (["-t", "skripted/target.yaml"], "scripted/"),
-        (["-t", "http://127.0.0.1:9/v1#m", "--simulator", "scripted/simulator.yaml", "-j", "refusal"], "127.0.0.1:9"),
+        (
+            ["-t", "http://127.0.0.1:9/v1#m", "--simulator", "scripted/simulator.yaml", "-j", "scripted/judge.yaml"],
+            "127.0.0.1:9",
+        ),
         (["-t", "scripted/target.yaml", "-j", "lab/exact"], "lab"),
         (["-t", "scripted/target.yaml", "-j", "refusal", "--harms", "malwear"], "'malware'"),
     ],
@@ -156,3 +160,26 @@ def test_a_wrong_name_is_one_line(models: Path, arguments: list[str], what: str)
     last = said.stderr.strip().splitlines()[-1]
     assert said.returncode == 2, said.stderr
     assert last.startswith("breakfix: error: ") and what in last and "Traceback" not in said.stderr
+
+
+def short_of_space() -> None:
+    """Let this process write no file beyond 150 kB: what a full disk is to a database."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+
+
+def test_no_room_for_the_store_or_journal_is_one_line_and_the_same_command_goes_on(models: Path):
+    arguments = command("--run", "one", "-n", "200")
+    said = subprocess.run(arguments, cwd=models, capture_output=True, text=True, check=False, preexec_fn=short_of_space)
+    last = said.stderr.strip().splitlines()[-1]
+    assert said.returncode == 2 and "Traceback" not in said.stderr
+    assert last.startswith("breakfix: error: ") and "run the same command again" in last
+    assert ended(models, arguments).returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_no_room_for_the_result_is_one_line(models: Path):
+    with Path("/dev/full").open("w") as full:
+        arguments = [sys.executable, "-m", "breakfix", "runs", "list"]
+        said = subprocess.run(arguments, cwd=models, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert said.returncode == 2
+    assert said.stderr.startswith("breakfix: error: The disk is full.") and said.stderr.count("\n") == 1

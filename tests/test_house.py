@@ -2,6 +2,7 @@
 
 import ast
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +175,16 @@ def modules_after(code: str) -> set[str]:
 def test_help_starts_without_anything_heavy():
     loaded = modules_after("from breakfix.cli.main import run\nassert run(['--help']) == 0")
     assert not AT_NEED & loaded
+
+
+def test_help_starts_in_less_than_four_tenths_of_a_second():
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "breakfix", "--help"], stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(5)) < 0.4, "processor time, so that a busy machine does not matter"
 
 
 @pytest.mark.parametrize("module", ["breakfix.cycle", "breakfix.api"])
