@@ -178,6 +178,14 @@ def test_a_new_adapter_starts_dpo_at_its_reference(lora):
     assert json.loads((lora[1].folder / "done.json").read_text())["margin_at_start"] == 0
 
 
+def test_a_training_that_diverges_ends_with_the_remedy(folder, tmp_path):
+    dataset = write_dataset(tmp_path / "dataset", 16, 0)
+    settings = AlignSettings.model_validate({"sft": {"learning_rate": 1e30, "batch_size": 4}})
+    plan = plan_of("sft", folder, tmp_path, dataset / "examples.jsonl")
+    with pytest.raises(TrainingError, match=r"SFT diverged at step \d+.*Lower align.sft.learning_rate"):
+        train_sft(plan, settings, tmp_path / "progress.jsonl", never)
+
+
 class Tampered:
     """A trainer whose reference is another model than its policy."""
 

@@ -8,12 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
 from typing import Any, NamedTuple, cast
 
 import orjson
@@ -21,7 +21,7 @@ import orjson
 from breakfix.alignment.checkpoints import Job, StageName, StagePlan, is_done, read_done, stage_key, write_json
 from breakfix.alignment.recipes import resolve_recipe
 from breakfix.alignment.rows import check_rows
-from breakfix.errors import DataError, MissingExtra, TrainingError
+from breakfix.errors import DataError, Interrupted, MissingExtra, TrainingError
 from breakfix.identity import digest, file_digest, version
 from breakfix.models.weight_files import check_weights, read_json, weights_identity
 from breakfix.settings import AlignSettings
@@ -68,15 +68,22 @@ class Plan(NamedTuple):
 
 
 def run_alignment(
-    base: Path, dataset: Path, settings: AlignSettings, out: Path, *, progress: Progress | None = None
+    base: Path,
+    dataset: Path,
+    settings: AlignSettings,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    stop: Event | None = None,
 ) -> Checkpoint:
     """Post-train `base` (a weights folder) on a dataset folder: SFT, then DPO, into `out`.
 
     `progress` is given dicts with stage, step, steps and, once there is one, loss. A stage without rows, or switched
     off, is left out, and the manifest says so. Raises TrainingError with one line (the log is out/train.log),
-    MissingExtra, ModelError, DataError. An interrupt stops the training after it has saved, and is raised again.
+    MissingExtra, ModelError, DataError. Setting `stop` from another thread (or an interrupt in this one) lets the
+    training save, ends it, and raises Interrupted; the same call continues.
     """
-    _require_libraries()
+    require_libraries()
     settings = resolve_recipe(settings)
     check_weights(str(base), base)
     plan = plan_stages(base, dataset, settings, out)
@@ -87,7 +94,7 @@ def run_alignment(
         job = Job(
             settings=settings, stages=plan.stages, progress=out / "progress.jsonl", error=out / "train-error.json"
         )
-        _train(job, out, progress or (lambda row: None))
+        _train(job, out, progress or (lambda row: None), stop or Event())
     return _conclude(plan, settings, out)
 
 
@@ -128,7 +135,7 @@ def _rows_digest(file: Path) -> str:
     return file_digest(file) if has_rows else ""
 
 
-def _train(job: Job, out: Path, progress: Progress) -> None:
+def _train(job: Job, out: Path, progress: Progress, stop: Event) -> None:
     out.mkdir(parents=True, exist_ok=True)
     job_file = out / "job.json"
     write_json(job_file, job.model_dump(mode="json"))
@@ -144,7 +151,7 @@ def _train(job: Job, out: Path, progress: Progress) -> None:
             start_new_session=True,
         )
         try:
-            _follow(child, job.progress, progress)
+            _follow(child, job.progress, progress, stop)
         except BaseException:
             _stop(child, is_training=job.progress.exists())
             raise
@@ -167,15 +174,16 @@ def _command(job: Job, job_file: Path, out: Path) -> list[str]:
     return [*launch, "-m", "breakfix.alignment.worker", str(job_file)]
 
 
-def _follow(child: "subprocess.Popen[bytes]", file: Path, progress: Progress) -> None:
-    """Hand on each progress line as it is written, until the process ends."""
+def _follow(child: "subprocess.Popen[bytes]", file: Path, progress: Progress, stop: Event) -> None:
+    """Hand on each progress line as it is written, until the process ends. Raises Interrupted when told to stop."""
     position = 0
     while True:
         is_over = child.poll() is not None
         position = _tell_new(file, position, progress)
         if is_over:
             return
-        time.sleep(LOOK_EVERY_S)
+        if stop.wait(LOOK_EVERY_S):
+            raise Interrupted("training was stopped; the same command continues")
 
 
 def _tell_new(file: Path, position: int, progress: Progress) -> int:
@@ -262,7 +270,8 @@ def _code_digest() -> str:
     return digest([(file.name, file_digest(file)) for file in sorted(Path(__file__).parent.glob("*.py"))])
 
 
-def _require_libraries() -> None:
+def require_libraries() -> None:
+    """Raise MissingExtra unless everything that training needs is installed; imports none of it."""
     for name in LIBRARIES:
         if find_spec(name) is None:
             raise MissingExtra(name, "train", "Training")
