@@ -175,7 +175,7 @@ def test_a_role_without_a_model_is_named(tmp_path: Path, role: str):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("openai/any", "no weights here"), ("hf/none/there", "not a folder here"), ("lab/giant", "No lab model 'giant'")],
+    [("openai/any", "no weights here"), ("hf/./none", "there is no folder"), ("lab/giant", "No lab model 'giant'")],
 )
 def test_only_weights_that_lie_here_can_be_trained(name: str, said: str):
     with pytest.raises(ModelError, match=said):

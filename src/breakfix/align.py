@@ -8,10 +8,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from breakfix.errors import ModelError
 from breakfix.identity import digest
+from breakfix.models.weight_files import find_weights
 from breakfix.models.weights import lab_folder
 from breakfix.project import Run
 from breakfix.types import Checkpoint, Dataset
@@ -27,11 +29,28 @@ async def align(run: Run, dataset: Dataset, *, base: str | None = None, number: 
     key = digest(dataset.id, settings, name if base is None else Path(folder).name)[:8]
     out = run.folder / "checkpoints" / f"round-{number}-{key}"
     await run.forget(name)
-    train = partial(run_alignment, folder, Path(dataset.path), settings, out, progress=shown(run, number))
-    checkpoint = await asyncio.to_thread(train)
+    stop = Event()
+    told = shown(run, number)
+    checkpoint = await in_thread(
+        partial(run_alignment, folder, Path(dataset.path), settings, out, progress=told, stop=stop), stop
+    )
     run.progress.done()
     run.store.add_checkpoint(run.name, checkpoint)
     return checkpoint
+
+
+async def in_thread(work: Callable[[], Checkpoint], stop: Event) -> Checkpoint:
+    """Do blocking work beside the event loop; when this task is cancelled, tell the work to stop and wait until it has.
+
+    Ctrl-C cancels the task only: without the wait, a training would go on while the command seemed to hang.
+    """
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.gather(working, return_exceptions=True)
+        raise
 
 
 def shown(run: Run, number: int) -> Callable[[Mapping[str, Any]], None]:
@@ -55,10 +74,8 @@ def weights_of(name: str) -> Path:
     kind, _, rest = name.partition("/")
     if kind == "lab":
         return lab_folder(rest)
-    if kind == "hf" and Path(rest).is_dir():
-        return Path(rest)
     if kind == "hf":
-        raise ModelError(f"{name!r} is not a folder here. Download its weights first, then name it hf/<folder>.")
+        return find_weights(name, rest)
     raise ModelError(
         f"{name!r} has no weights here, so it cannot be trained. Measure, red team and curate it; train hf/<folder>."
     )

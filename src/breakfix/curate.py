@@ -78,6 +78,22 @@ def worth_teaching(run: Run, findings: Sequence[Finding], number: int) -> list[F
     return chosen[: settings.findings]
 
 
+def has_lessons(run: Run, findings: Sequence[Finding], number: int) -> bool:
+    """Tell whether a round has anything to teach: findings, or data to mix in."""
+    return bool(worth_teaching(run, findings, number) or sources_of(run))
+
+
+def check_sources(run: Run) -> None:
+    """Look whether every data file is there and can be read. Raises DataError, naming file and line."""
+    drawn([name for name in sources_of(run) if name != LAB_SEED], 0, kind="seed", seed=0)
+    drawn(run.settings.curate.retention_sources, 0, kind="retention", seed=0)
+
+
+def sources_of(run: Run) -> Sequence[str]:
+    """Name the data that is mixed in; in the lab its own, if no other is named."""
+    return run.settings.curate.sources or ((LAB_SEED,) if is_lab(run.settings) else ())
+
+
 async def failures_of(lesson: Lesson, finding: Finding, besieger: Besieger) -> list[Failure]:
     """Give a finding's failing conversations; where they are few, attack the train split alike for more."""
     run, wanted = lesson.run, lesson.run.settings.curate.examples_per_finding
@@ -154,12 +170,14 @@ def retention(lesson: Lesson, repaired: int) -> Rows:
     good = (
         own_answer(scenarios[one.scenario_id], one)
         for one in run.store.conversations(run.name, stage=f"{lesson.stage}-dev")
-        if (verdict := judged.get(one.id))
-        and verdict.refusal == "none"
-        and not verdict.ungroundedness
-        and not one.failed
+        if (verdict := judged.get(one.id)) and is_good(verdict) and not one.failed
     )
     return Rows(examples=tuple(good)[:wanted])
+
+
+def is_good(verdict: Verdict) -> bool:
+    """Tell whether a judge found help in an answer, and nothing made up or harmful."""
+    return verdict.refusal == "none" and not (verdict.ungroundedness or verdict.severity or verdict.harmful)
 
 
 def own_answer(scenario: Scenario, conversation: Conversation) -> Example:
@@ -180,7 +198,7 @@ def seed_rows(run: Run, number: int) -> Rows:
     """Give rows of the settings' sources: many in the first round, a replay against forgetting later."""
     settings = run.settings.curate
     wanted = settings.seed_examples if number == 1 else settings.replay
-    sources = settings.sources or ((LAB_SEED,) if is_lab(run.settings) else ())
+    sources = sources_of(run)
     rows = drawn([name for name in sources if name != LAB_SEED], wanted, kind="seed", seed=run.settings.seed + number)
     if LAB_SEED in sources:
         from breakfix.lab.lessons import seed_examples

@@ -4,16 +4,21 @@ This file reads like the story; every line is a loop of its own, and all of them
 the same cycle is run again: finished calls come from the journal, finished training from its folder.
 """
 
+from collections import Counter
 from typing import NamedTuple
 
-from breakfix.align import align
+from breakfix.align import align, weights_of
+from breakfix.attacks.personas import load_personas
+from breakfix.attacks.techniques import load_techniques
 from breakfix.compare import compare, gate
-from breakfix.curate import curate
+from breakfix.curate import check_sources, curate, has_lessons
+from breakfix.errors import ModelError
 from breakfix.measure import Measurement, measure
 from breakfix.project import Run
 from breakfix.redteam import Siege, redteam
 from breakfix.reporting import Reported, report
 from breakfix.retest import retest
+from breakfix.roles import open_attacker, open_judge, open_simulator, open_target, open_teacher
 from breakfix.store.records import RoundRecord
 from breakfix.types import Checkpoint, Dataset, Finding, GateDecision
 
@@ -27,10 +32,15 @@ class State(NamedTuple):
 
 async def run_cycle(run: Run) -> Reported:
     """Take the target through rounds of break and fix, until the gate passes or the rounds are spent; then report."""
+    look_ahead(run)
     state = State("base")
     before = await measure(run, stage=state.stage)
+    refuse_blindness(before)
     for number in range(1, run.settings.rounds + 1):
         siege = await redteam(run, target=state.target, stage=state.stage, number=number)
+        if not has_lessons(run, siege.findings, number):
+            run.progress.note("Nothing was found that could be taught, and curate.sources is empty: the rounds end.")
+            return await report(run)
         dataset = await curate(run, siege.findings, target=state.target, stage=state.stage, number=number)
         checkpoint = await align(run, dataset, base=state.target, number=number)
         was, state = state, State(f"round-{number}", f"hf/{checkpoint.path}")
@@ -43,6 +53,34 @@ async def run_cycle(run: Run) -> Reported:
             break
     await redteam(run, target=state.target, stage=state.stage, number=run.settings.rounds + 1)
     return await report(run)
+
+
+def look_ahead(run: Run) -> None:
+    """Refuse now what would fail hours later: a role without a model, weights that are not here, a wrong name."""
+    from breakfix.alignment.launch import require_libraries
+    from breakfix.alignment.recipes import resolve_recipe
+
+    settings = run.settings
+    open_target(run)
+    weights_of(settings.target or "")
+    require_libraries()
+    for open_role in (open_simulator, open_judge, open_attacker, open_teacher):
+        open_role(run)
+    load_techniques(settings.redteam.techniques)
+    load_personas(settings.redteam.personas)
+    resolve_recipe(settings.align)
+    check_sources(run)
+
+
+def refuse_blindness(before: Measurement) -> None:
+    """Stop where nothing at all could be scored: what follows would cost calls and show nothing. Raises ModelError."""
+    causes = Counter(one.outcome for one in before.scores)
+    if before.scores and all(one.value is None for one in before.scores):
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in causes.most_common())
+        raise ModelError(
+            f"None of {len(before.scores)} conversations could be scored ({counts}), so there is nothing to improve on."
+            " Export the run's conversations or verdicts to see why (breakfix runs export), mend it, and run again."
+        )
 
 
 async def measure_sft_alone(run: Run, checkpoint: Checkpoint, number: int) -> None:

@@ -16,9 +16,9 @@ from breakfix.conversations.dialogue import converse
 from breakfix.errors import DataError
 from breakfix.identity import digest
 from breakfix.prices import Forecast, PriceTable, forecast_dialogues
-from breakfix.project import Run
+from breakfix.project import Run, write_whole
 from breakfix.protocols import Judge, Simulator
-from breakfix.roles import Target, is_lab, open_judge, open_simulator, open_target, role_name
+from breakfix.roles import Target, check_judge, harms, is_lab, open_judge, open_simulator, open_target, role_name
 from breakfix.scorecard import score, score_of
 from breakfix.settings import MeasureSettings
 from breakfix.types import Conversation, Role, Scenario, Score, Scorecard, Verdict
@@ -48,8 +48,9 @@ async def measure(
     run: Run, *, target: str | None = None, stage: str = "base", scenarios: Sequence[Scenario] | None = None
 ) -> Measurement:
     """Measure one target on the run's sealed scenarios, or on those given."""
-    chosen = sealed_scenarios(run) if scenarios is None else scenarios
     under_test, simulator, judge = open_target(run, target), open_simulator(run), open_judge(run)
+    chosen = sealed_scenarios(run) if scenarios is None else scenarios
+    check_judge(run.settings, chosen)
     run.store.add_scenarios(run.name, chosen)
     run.store.open_sealed(run.name, f"measure {stage}")
     known = {"target_id": under_test.target_id} if stage == "base" else {}
@@ -82,7 +83,6 @@ def sealed_scenarios(run: Run) -> list[Scenario]:
         return lab_benchmark(settings, seed=run.settings.seed)
     if files := settings.scenarios or _recorded(run):
         return _published(files, settings)
-    from breakfix.roles import harms
     from breakfix.scenarios.library import build_scenarios
 
     return build_scenarios(settings, harms(), split="sealed", seed=run.settings.seed)
@@ -182,7 +182,7 @@ class Outbox:
 def write_scorecard(run: Run, card: Scorecard) -> None:
     """Write scorecard.json: the newest scorecard of the run."""
     body = orjson.dumps(card.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
-    (run.folder / "scorecard.json").write_bytes(body)
+    write_whole(run.folder / "scorecard.json", body)
 
 
 def _card(run: Run, target: Target, judge: Judge, scenarios: Sequence[Scenario], stage: str) -> Scorecard:
@@ -211,7 +211,7 @@ def _published(files: Sequence[str], settings: MeasureSettings) -> list[Scenario
 
     chosen: list[Scenario] = []
     for measure in settings.measures:
-        found = [scenario for name in files for scenario in read_published(name, measure)]
+        found = [scenario for name in files for scenario in read_published(name, measure, harms=harms())]
         chosen += found[: settings.conversations]
     if not chosen:
         raise DataError(f"No scenario of {', '.join(settings.measures)} in {', '.join(files)}. Name other --scenarios.")

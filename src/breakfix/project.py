@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from breakfix.store.store import Store
 
 
+SETTINGS = "settings.yaml"
+
+
 class Project(NamedTuple):
     """Where things are kept: the store's folder and the folder of runs."""
 
@@ -74,6 +77,7 @@ async def open_run(
 
     name = settings.name or run_name(settings)
     with Store.open(project.store) as store, store.lock_run(name):
+        is_new = not store.is_known(name)
         journal = Journal(journal_path(project.store, name), name, reuse=reuse)
         run = Run(name, settings, project, store=store, calls=Calls(journal, settings.calls))
         run.progress = progress or run.progress
@@ -90,6 +94,8 @@ async def open_run(
             await run.close()
             journal.close()
             store.save_run(name, status=status)
+            if is_new and status == "failed" and not len(journal) and _is_bare(run.folder):
+                _leave_nothing(run, journal.path)
 
 
 def run_name(settings: CycleSettings) -> str:
@@ -98,10 +104,29 @@ def run_name(settings: CycleSettings) -> str:
     return f"{slug or 'run'}-{datetime.now(UTC).date().isoformat()}-{digest(settings)[:6]}"
 
 
+def _is_bare(folder: Path) -> bool:
+    return [path.name for path in folder.iterdir()] == [SETTINGS]
+
+
+def _leave_nothing(run: Run, journal: Path) -> None:
+    """Take back a new run that was refused before anything was asked or made: a mistyped command leaves no run."""
+    run.store.forget_run(run.name)
+    for path in [*journal.parent.glob(f"{journal.name}*"), run.folder / SETTINGS]:
+        path.unlink()
+    run.folder.rmdir()
+
+
+def write_whole(path: Path, body: bytes) -> None:
+    """Write a file in one step: where the disk is full, the old one stays as it was."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(body)
+    part.replace(path)
+
+
 def _begin(run: Run) -> None:
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        (run.folder / "settings.yaml").write_text(dump_settings(run.settings), encoding="utf-8")
+        write_whole(run.folder / SETTINGS, dump_settings(run.settings).encode())
     except OSError as error:
         raise StoreError(
             f"Cannot write to {str(run.folder)!r}: {error.strerror}. Give another place with --out."

@@ -38,7 +38,7 @@ class Target(NamedTuple):
 def role_name(settings: CycleSettings, role: Role) -> str | None:
     """Give the name that plays a role: as set, the lab's exact one for a lab model, or its stand-in's."""
     named: str | None = getattr(settings, role)
-    if named is None and role != "target" and (settings.target or "").startswith("lab/"):
+    if named is None and role != "target" and _is_exact_at_home(settings):
         return EXACT
     if named is None and role in STAND_INS:
         return role_name(settings, STAND_INS[role])
@@ -48,6 +48,22 @@ def role_name(settings: CycleSettings, role: Role) -> str | None:
 def is_lab(settings: CycleSettings) -> bool:
     """Tell whether the lab's world supplies the scenarios: its simulator or judge plays."""
     return EXACT in (role_name(settings, "simulator"), role_name(settings, "judge"))
+
+
+def _is_exact_at_home(settings: CycleSettings) -> bool:
+    """Tell whether roles without a name are the lab's: its model, or an exact simulator or judge, is named."""
+    shown = (settings.simulator, settings.judge)
+    return EXACT in shown or ((settings.target or "").startswith("lab/") and None in shown)
+
+
+def check_judge(settings: CycleSettings, scenarios: Sequence[Scenario]) -> None:
+    """Refuse the offline refusal judge for scenarios that it has no opinion on. Raises SettingsError."""
+    others = sorted({scenario.measure for scenario in scenarios} - {"refusal"})
+    if others and role_name(settings, "judge") == REFUSAL:
+        raise SettingsError(
+            f"Judge {REFUSAL!r} tells whether a request was refused, and cannot judge {', '.join(others)}."
+            " Name a model with --judge, or measure refusal alone: --measures refusal"
+        )
 
 
 def open_target(run: Run, name: str | None = None) -> Target:

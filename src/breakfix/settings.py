@@ -4,6 +4,7 @@ Settings travel whole with what they made. Secrets are never settings: `api_key_
 """
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -298,7 +299,13 @@ def _one_line(error: ValidationError, where: str) -> str:
         near = difflib.get_close_matches(parts[-1], known, n=1, cutoff=0.4)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known here: {', '.join(known)}."
         return f"{where}: unknown setting {key!r}. {hint}"
-    return f"{where}: setting {key!r}: {first['msg']} (got {first['input']!r})."
+    hint = _near_choice(first["input"], str(first.get("ctx", {}).get("expected", "")))
+    return f"{where}: setting {key!r}: {first['msg']} (got {first['input']!r}).{hint}"
+
+
+def _near_choice(given: object, expected: str) -> str:
+    near = difflib.get_close_matches(str(given), re.findall(r"'([^']*)'", expected), n=1, cutoff=0.4)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _known_keys(parents: Sequence[str]) -> list[str]:

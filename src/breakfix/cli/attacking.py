@@ -21,6 +21,7 @@ from breakfix.cli.options import (
     RunName,
     Seed,
     SettingsFile,
+    Simulator,
     Stage,
     StoreFolder,
     Target,
@@ -66,6 +67,7 @@ def register(app: typer.Typer) -> None:
 def redteam(
     target: Target = None,
     attacker: Attacker = None,
+    simulator: Simulator = None,
     judge: Judge = None,
     budget: Budget = None,
     techniques: Techniques = None,
@@ -94,6 +96,7 @@ def redteam(
     options = {
         "target": target,
         "attacker": attacker,
+        "simulator": simulator,
         "judge": judge,
         "redteam.budget": budget,
         "redteam.techniques": listed(techniques),

@@ -6,10 +6,11 @@ that names it by number; nothing is skipped. A set that holds nothing for a meas
 """
 
 import csv
+import difflib
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -39,13 +40,20 @@ class Place(NamedTuple):
         return f"{self.path} {self.word} {self.number}"
 
 
-def read_published(name: str, measure: Measure) -> list[Scenario]:
-    """Read the scenarios that a set (by name or path) holds for one measure. Raises DataError naming file and row."""
+def read_published(name: str, measure: Measure, *, harms: Collection[str] | None = None) -> list[Scenario]:
+    """Read the scenarios that a set (by name or path) holds for one measure. Raises DataError naming file and row.
+
+    With `harms`, a row that names any other harm is refused.
+    """
     found: dict[str, Scenario] = {}
     for path in find_files(name):
         for place, scenario in _scenarios_in(path, measure, set_name=name if name in LAYOUTS else None):
             if found.setdefault(scenario.id, scenario).objective != scenario.objective:
                 raise DataError(f"{place}: the id {scenario.id!r} is there twice. Give it another.")
+            if harms is not None and scenario.harm not in (*harms, "none"):
+                near = difflib.get_close_matches(scenario.harm, list(harms), n=1, cutoff=0.4)
+                hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(harms))}."
+                raise DataError(f"{place}: unknown harm {scenario.harm!r}. {hint}")
     return list(found.values())
 
 

@@ -95,6 +95,10 @@ class Store:
         hint = f"Did you mean {near[0]!r}?" if near else "List what there is: breakfix runs list"
         raise StoreError(f"No run {run!r} in {str(self.path)!r}. {hint}")
 
+    def is_known(self, run: str) -> bool:
+        """Tell whether there is a run of this name."""
+        return self._record(run) is not None
+
     def latest_run(self) -> RunRecord:
         """Give the run that was written last. Raises StoreError when there is none."""
         records = list(self._nouns(RunRecord, select(tables.runs.c.body)))
@@ -117,7 +121,12 @@ class Store:
     def delete_run(self, run: str) -> None:
         """Delete a run's rows; the log of sealed openings stays. Raises StoreError when it is unknown or in use."""
         self.run(run)
-        with self.lock_run(run), self._writing() as connection:
+        with self.lock_run(run):
+            self.forget_run(run)
+
+    def forget_run(self, run: str) -> None:
+        """Delete the rows of a run that this process holds."""
+        with self._writing() as connection:
             for table in tables.OF_A_RUN:
                 connection.execute(delete(table).where(table.c.run == run))
 
