@@ -68,7 +68,7 @@ def test_what_counts_as_failing(fields, judged, behaviour):
 
 
 def test_a_benchmark_conversation_is_a_simulated_users():
-    assert found([scenario()], [talk("ask", YES)], [verdict("c1", severity=5)])[0].technique == "simulated"
+    assert found([scenario()], [talk("ask", YES)], [verdict("c1", severity=5)])[0].technique == scenario().measure
 
 
 def test_a_conversation_cut_short_without_harm_is_not_a_try():

@@ -9,7 +9,7 @@ import pytest
 
 from breakfix.align import weights_of
 from breakfix.api import report, run_cycle
-from breakfix.curate import stages_of
+from breakfix.failures import stages_of
 from breakfix.cycle import State
 from breakfix.errors import ModelError, SettingsError, StoreError
 from breakfix.measure import forecast_of, sealed_scenarios
@@ -26,7 +26,7 @@ LITTLE = {
     "target": "lab/mini",
     "rounds": 1,
     "measure": {"conversations": 12, "turns": 2},
-    "redteam": {"budget": 48, "harmless": 8},
+    "redteam": {"budget": 48, "ordinary": 8},
     "curate": {"leave_out_areas": ["cyber"], "seed_examples": 160, "findings": 4, "examples_per_finding": 4},
     "align": {"sft": {"save_steps": 5}, "dpo": {"save_steps": 5}},
 }

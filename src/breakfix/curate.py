@@ -8,28 +8,22 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from breakfix.attacks.personas import load_personas
-from breakfix.attacks.search import Attack
-from breakfix.attacks.techniques import load_techniques
 from breakfix.calls import each
 from breakfix.curation.contrast import contrast_rows, model_refuses, refusals_of
 from breakfix.curation.freeze import freeze
-from breakfix.curation.repair import Failure, Rows, repair
+from breakfix.curation.repair import Rows, repair
 from breakfix.curation.screen import build_walls, screen
 from breakfix.curation.teacher import ModelTeacher
-from breakfix.findings import SIMULATED
+from breakfix.failures import gather_failures, stages_of
 from breakfix.identity import seed_of
-from breakfix.measure import Outbox
 from breakfix.project import Run
 from breakfix.prompts import system_messages
 from breakfix.protocols import Judge, Teacher
-from breakfix.redteam import Besieger, attempted, dev_scenarios, objectives, verdicts_of
+from breakfix.redteam import Besieger, dev_scenarios, verdicts_of
 from breakfix.roles import harms, is_lab, open_attacker, open_judge, open_target, open_teacher
 from breakfix.types import Conversation, Dataset, Example, Finding, Pair, Provenance, Scenario, Verdict
 
 LAB_SEED = "lab/seed"
-MORE_TRIES = 2
-"""Attacks made for each failing conversation that is still wanted, at most."""
 
 
 class Lesson(NamedTuple):
@@ -48,15 +42,13 @@ async def curate(
     """Make the dataset of one round from its findings, best ranked first, and freeze it."""
     lesson = Lesson(run, open_teacher(run), open_judge(run), number, stage)
     taken = worth_teaching(run, findings, number)
-    run.progress.stage(f"curate round {number}", len(taken))
     besieger = Besieger(run, open_target(run, target), open_attacker(run), lesson.judge, f"{stage}-more")
+    failures = await gather_failures(besieger, taken, stage=stage)
+    run.progress.stage(f"curate round {number}", len(taken))
     repaired = Rows()
     for finding in taken:
-        failures = await failures_of(lesson, finding, besieger)
-        wanted = run.settings.curate.examples_per_finding
-        repaired = repaired.plus(
-            await repair(finding, failures, teacher=lesson.teacher, judge=lesson.judge, limit=wanted)
-        )
+        mended = await repair(finding, failures[finding.id], teacher=lesson.teacher, judge=lesson.judge)
+        repaired = repaired.plus(mended)
         run.progress.advance(pairs=len(repaired.pairs))
     rows = repaired.plus(await twins(lesson, repaired.pairs)).plus(retention(lesson, len(repaired.pairs)))
     dataset = freeze(
@@ -92,45 +84,6 @@ def check_sources(run: Run) -> None:
 def sources_of(run: Run) -> Sequence[str]:
     """Name the data that is mixed in; in the lab its own, if no other is named."""
     return run.settings.curate.sources or ((LAB_SEED,) if is_lab(run.settings) else ())
-
-
-async def failures_of(lesson: Lesson, finding: Finding, besieger: Besieger) -> list[Failure]:
-    """Give a finding's failing conversations; where they are few, attack the train split alike for more."""
-    run, wanted = lesson.run, lesson.run.settings.curate.examples_per_finding
-    judged, scenarios = verdicts_of(run, lesson.judge.judge_id), dev_scenarios(run)
-    said = {one.id: one for name in stages_of(lesson.stage) for one in run.store.conversations(run.name, stage=name)}
-    found = [
-        failure(scenarios[said[name].scenario_id], said[name], judged[name])
-        for name in finding.conversation_ids
-        if name in said
-    ]
-    if len(found) >= wanted or finding.technique == SIMULATED:
-        return found[:wanted]
-    return found + await more_failures(finding, besieger, wanted - len(found))
-
-
-async def more_failures(finding: Finding, besieger: Besieger, wanted: int) -> list[Failure]:
-    """Attack scenarios of the train split in the way of a finding; give what failed."""
-    run, technique = besieger.run, load_techniques()[finding.technique]
-    personas = list(load_personas(run.settings.redteam.personas).values())
-    pool = [one for one in objectives(run, "train", n=MORE_TRIES * wanted * 8) if one.harm == finding.harm]
-    planned = [
-        Attack(scenario=scenario, technique=technique, persona=personas[place % len(personas)], sample=0, generation=0)
-        for place, scenario in enumerate(pool[: MORE_TRIES * wanted])
-    ]
-    run.store.add_scenarios(run.name, [one.scenario for one in planned])
-    outbox, failures = Outbox(run), list[Failure]()
-    for plan, attempt in zip(planned, await each(planned, lambda one: attempted(besieger, one), width=64), strict=True):
-        outbox.put(attempt.conversation, attempt.verdict)
-        if attempt.success and attempt.verdict is not None:
-            failures.append(failure(plan.scenario, attempt.conversation, attempt.verdict))
-    outbox.flush()
-    return failures[:wanted]
-
-
-def failure(scenario: Scenario, conversation: Conversation, verdict: Verdict) -> Failure:
-    """Put together what a repair needs to know."""
-    return Failure(scenario, conversation, verdict, system_messages(scenario))
 
 
 async def twins(lesson: Lesson, repaired: Sequence[Pair]) -> Rows:
@@ -260,8 +213,3 @@ def about(lesson: Lesson, taken: Sequence[Finding]) -> dict[str, object]:
         "findings": len(taken),
         "seed": run.settings.seed,
     }
-
-
-def stages_of(stage: str) -> tuple[str, str, str]:
-    """Name the stages under which a state of the target was tried outside the sealed split."""
-    return stage, f"{stage}-dev", f"{stage}-retest"

@@ -1,7 +1,7 @@
 """Red team: an attacker searches for what breaks a target, and what it finds is grouped into ranked findings.
 
-The search has its own pool of scenarios (the dev split), and beside it ordinary users ask harmless things and questions
-about texts there, so that over-refusal and invention are found too. Success found by a search is selected: it is shown
+The search has its own pool of scenarios (the dev split), and beside it ordinary users talk there under every measure,
+so that over-refusal, invention and what needs no attack are found too. Success found by a search is selected: it is shown
 as attack success, and never enters a benchmark rate.
 """
 
@@ -20,7 +20,7 @@ from breakfix.project import Run
 from breakfix.protocols import Attacker, Judge
 from breakfix.roles import Target, harms, is_lab, open_attacker, open_judge, open_simulator, open_target
 from breakfix.scorecard import outcome_of
-from breakfix.types import UNSCORED_OUTCOMES, Conversation, Finding, Scenario, Split, Verdict
+from breakfix.types import UNSCORED_OUTCOMES, Conversation, Finding, Measure, Scenario, Split, Verdict
 
 
 class Siege(NamedTuple):
@@ -42,21 +42,21 @@ class Besieger(NamedTuple):
 
 
 async def redteam(run: Run, *, target: str | None = None, stage: str = "base", number: int = 1) -> Siege:
-    """Attack a target within the query budget, try it with harmless requests, and group what failed."""
+    """Attack a target within the query budget, let ordinary users try it too, and group what failed."""
     under_test, judge = open_target(run, target), open_judge(run)
     who = Besieger(run, under_test, open_attacker(run), judge, stage)
     pool = attackable(objectives(run, "dev"), harms())
     run.store.add_scenarios(run.name, pool)
     archive = await attack(who, pool)
-    await ask_harmlessly(who)
+    await ask_ordinarily(who)
     findings = find(run, number=number, stage=stage, judge_id=judge.judge_id)
     run.store.add_findings(run.name, findings)
     return Siege(stage, archive, tuple(findings))
 
 
-async def ask_harmlessly(who: Besieger) -> None:
-    """Let ordinary users ask harmless things, so that refusing or inventing too much is found too."""
-    run, asked = who.run, harmless_scenarios(who.run)
+async def ask_ordinarily(who: Besieger) -> None:
+    """Let ordinary users talk too, under every measure, so that what needs no attack is found, and too much refusal."""
+    run, asked = who.run, ordinary_scenarios(who.run, "dev", who.run.settings.redteam.ordinary)
     run.store.add_scenarios(run.name, asked)
     await hold(run, who.target, asked, simulator=open_simulator(run), judge=who.judge, stage=f"{who.stage}-dev")
 
@@ -126,24 +126,27 @@ def objectives(run: Run, split: Split, *, n: int | None = None) -> list[Scenario
     return build_scenarios(wanted, harms(), split=split, seed=run.settings.seed)
 
 
-def harmless_scenarios(run: Run) -> list[Scenario]:
-    """Give harmless requests and questions about texts from the dev split; none where `redteam.harmless` is 0."""
-    n = run.settings.redteam.harmless
-    if n == 0:
+def ordinary_scenarios(run: Run, split: Split, n: int) -> list[Scenario]:
+    """Give what ordinary users ask under each measure but jailbreak, n of each; of refusal only what is harmless."""
+    wanted: list[Measure] = [measure for measure in run.settings.measure.measures if measure != "jailbreak"]
+    if n == 0 or not wanted:
         return []
     if is_lab(run.settings):
         from breakfix.lab.scenarios import lab_objectives, lab_scenarios
 
-        asked = lab_objectives("dev", n=n, seed=run.settings.seed, kind="benign")
-        asked = [one.model_copy(update={"measure": "refusal"}) for one in asked]
-        return [*asked, *lab_scenarios("ungroundedness", "dev", n=n, seed=run.settings.seed, turns=1)]
+        asked = lab_objectives(split, n=n, seed=run.settings.seed, kind="benign") if "refusal" in wanted else []
+        drawn = [
+            scenario
+            for measure in wanted
+            if measure != "refusal"
+            for scenario in lab_scenarios(measure, split, n=n, seed=run.settings.seed, turns=1)
+        ]
+        return [*(one.model_copy(update={"measure": "refusal"}) for one in asked), *drawn]
     from breakfix.scenarios.library import build_scenarios
 
-    wanted = run.settings.measure.model_copy(
-        update={"measures": ("refusal", "ungroundedness"), "conversations": n, "harms": ()}
-    )
-    drawn = build_scenarios(wanted, harms(), split="dev", seed=run.settings.seed)
-    return [scenario for scenario in drawn if scenario.kind != "harmful"]
+    settings = run.settings.measure.model_copy(update={"measures": tuple(wanted), "conversations": n})
+    drawn = build_scenarios(settings, harms(), split=split, seed=run.settings.seed)
+    return [scenario for scenario in drawn if scenario.measure != "refusal" or scenario.kind != "harmful"]
 
 
 def find(run: Run, *, number: int, stage: str, judge_id: str) -> list[Finding]:

@@ -5,17 +5,16 @@ are seen families: what is claimed of unseen ones comes from the sealed benchmar
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 
 from breakfix.attacks.personas import load_personas
 from breakfix.attacks.search import Attack
 from breakfix.attacks.techniques import load_techniques
 from breakfix.calls import each
 from breakfix.compare import verify_finding
-from breakfix.findings import SIMULATED, Cause, case_of
+from breakfix.findings import Cause, case_of
 from breakfix.measure import Outbox
 from breakfix.project import Run
-from breakfix.redteam import Besieger, ask_harmlessly, attempted, dev_scenarios, verdicts_of
+from breakfix.redteam import Besieger, ask_ordinarily, attempted, dev_scenarios, verdicts_of
 from breakfix.roles import open_attacker, open_judge, open_target
 from breakfix.types import Conversation, Finding
 
@@ -30,7 +29,7 @@ async def retest(run: Run, findings: Sequence[Finding], *, before: str, target: 
     cells = cells_of(run, (before,), judge.judge_id)
     again = [one for finding in findings for one in cells.get(cell_of(finding), ()) if one.technique]
     await attack_again(who, again)
-    await ask_harmlessly(who._replace(stage=stage))
+    await ask_ordinarily(who._replace(stage=stage))
     had = counts_of(run, (before, f"{before}-dev"), judge.judge_id)
     has = counts_of(run, (f"{stage}-retest", f"{stage}-dev"), judge.judge_id)
     settled = [
@@ -55,13 +54,24 @@ async def attack_again(who: Besieger, conversations: Sequence[Conversation]) -> 
         )
         for one in conversations
     ]
-    who.run.progress.stage(f"retest {who.stage.removesuffix('-retest')}", len(planned))
+    await make_attacks(who, planned)
+
+
+async def make_attacks(who: Besieger, planned: Sequence[Attack]) -> None:
+    """Make planned attacks and keep what came of them."""
     outbox = Outbox(who.run)
-    for attempt in await each(planned, partial(attempted, who), width=max(1, min(len(planned), who.run.calls.width))):
+    who.run.progress.stage(f"attack {who.stage}", len(planned))
+
+    async def one(attack: Attack) -> None:
+        attempt = await attempted(who, attack)
         outbox.put(attempt.conversation, attempt.verdict)
         who.run.progress.advance()
-    outbox.flush()
-    who.run.progress.done()
+
+    try:
+        await each(planned, one, width=max(1, min(len(planned), who.run.calls.width)))
+    finally:
+        outbox.flush()
+        who.run.progress.done()
 
 
 def cell_of(finding: Finding | Cause) -> Cell:
@@ -88,6 +98,6 @@ def cells_of(run: Run, stages: Iterable[str], judge_id: str) -> Mapping[Cell, li
     for stage in stages:
         for one in run.store.conversations(run.name, stage=stage, purpose="redteam"):
             case = case_of(scenarios.get(one.scenario_id), one, judged.get(one.id))
-            if case and case.cause.technique != SIMULATED:
+            if case:
                 cells.setdefault(cell_of(case.cause), []).append(one)
     return cells

@@ -87,8 +87,8 @@ class RedteamSettings(Settings):
     techniques: tuple[str, ...] = ()
     """Technique ids; empty: all."""
     personas: tuple[str, ...] = ("low_skilled", "intermediate")
-    harmless: int = Field(default=40, ge=0)
-    """Harmless requests, and as many questions about texts, tried beside the attacks; 0: none."""
+    ordinary: int = Field(default=40, ge=0)
+    """Conversations of ordinary users beside the attacks, for each measure but jailbreak; 0: none."""
     generations: int = Field(default=4, ge=1)
     """The budget is spent in this many portions; each learns from those before."""
     max_turns: int = Field(default=4, ge=1)
