@@ -94,6 +94,25 @@ def first_token_ends(folder: Path, out: Path) -> Path:
     return out
 
 
+def test_a_cache_with_room_holds_what_a_joined_one_would(folder, torch):
+    from transformers import AutoConfig, DynamicCache
+
+    from breakfix.models.key_cache import ROOM, cache_with_room
+
+    config = AutoConfig.from_pretrained(folder)
+    ours, theirs = cache_with_room(config), DynamicCache(config=config)
+    torch.manual_seed(0)
+    for tokens in (5, *[1] * (ROOM + 3)):
+        keys, values = torch.rand(3, 4, tokens, 8), torch.rand(3, 4, tokens, 8)
+        for mine, other in zip(ours.update(keys, values, 1), theirs.update(keys, values, 1), strict=True):
+            assert mine.equal(other)
+    for cache in (ours, theirs):
+        cache.layers[1].batch_select_indices(torch.tensor([2, 0]))
+    assert ours.layers[1].keys.equal(theirs.layers[1].keys)
+    new = torch.rand(2, 4, 1, 8)
+    assert ours.update(new, new, 1)[1].equal(theirs.update(new, new, 1)[1])
+
+
 def test_sampling_is_seeded_by_question_and_count_whoever_shares_the_batch(folder, torch):
     warm = Decoding(temperature=1.0, max_tokens=8)
     first = ask_all(LocalModel("hf/tiny", str(folder)), [CHATS[0], CHATS[0], CHATS[1]], warm)

@@ -96,14 +96,14 @@ class Weights:
         return Answer(text.strip(), len(row), is_ended)
 
     def _decode(self, prompts: Sequence[Prompt], is_stopped: Callable[[], bool]) -> list[list[int]]:
-        from transformers import DynamicCache
+        from breakfix.models.key_cache import cache_with_room
 
         torch, rows = self.torch, [[] for _ in prompts]
         limits = [self._room(prompt) for prompt in prompts]
         draws = [_Draw(torch, prompt, self.device) if prompt.temperature > 0 else None for prompt in prompts]
         tokens, mask = self._padded(prompts)
         positions = (mask.cumsum(1) - 1).clamp(min=0)
-        cache = DynamicCache(config=self.model.config)
+        cache = cache_with_room(self.model.config)
         alive = list(range(len(prompts)))
         while True:
             logits = self.model(
