@@ -1,8 +1,8 @@
 """Red team: an attacker searches for what breaks a target, and what it finds is grouped into ranked findings.
 
 The search has its own pool of scenarios (the dev split), and beside it ordinary users talk there under every measure,
-so that over-refusal, invention and what needs no attack are found too. Success found by a search is selected: it is shown
-as attack success, and never enters a benchmark rate.
+so that over-refusal, invention and what needs no attack are found too. Success found by a search is selected: it is
+shown as attack success, and never enters a benchmark rate.
 """
 
 from collections.abc import Mapping, Sequence
