@@ -17,6 +17,7 @@ import resource
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -50,6 +51,10 @@ class Options:
     record: bool = False
     text: str | None = None
     """The text of every reply; None: a line that depends on the request, with filler."""
+    withheld: float = 0.0
+    """Share of requests that a content filter refuses, the same ones every time."""
+    is_opinionated: bool = False
+    """Verdicts differ with the request, instead of being the smallest instance of their schema."""
     seed: int = 1
 
 
@@ -92,6 +97,8 @@ class Endpoint:
         if options.fail_rate and self.die.random() < options.fail_rate:
             status = 429 if self.die.random() < 0.5 else 500
             return status, self._retry_after(status), _error("injected fault", "fault")
+        if zlib.crc32(body) % 1000 < 1000 * options.withheld:
+            return 400, b"", _error("The response was withheld.", "content_filter")
         return 200, b"", self._completion(request, body)
 
     def count(self, body: bytes, status: int) -> None:
@@ -112,7 +119,7 @@ class Endpoint:
         if self.options.raw is not None:
             return self.options.raw.encode()
         mark = zlib.crc32(body)
-        text = self.options.text or _text(request, mark)
+        text = self.options.text or _text(request, _verdict if self.options.is_opinionated else _instance, mark)
         prompt, completion = len(body) // 4, len(text) // 4
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
@@ -195,14 +202,25 @@ def _fields(head: bytes) -> dict[str, str]:
     return {name.lower(): value for name, _, value in lines}
 
 
-def _text(request: dict[str, Any], mark: int) -> str:
+def _text(request: dict[str, Any], fill: Callable[[dict[str, Any], int], Any], mark: int) -> str:
     wanted = (request.get("response_format") or {}).get("json_schema")
     last = request["messages"][-1]["content"]
     if wanted is not None:
-        return json.dumps(_instance(wanted["schema"], mark))
+        return json.dumps(fill(wanted["schema"], mark))
     if SCHEMA_IN_WORDS in last:
-        return json.dumps(_instance(json.loads(last.partition(SCHEMA_IN_WORDS)[2]), mark))
+        return json.dumps(fill(json.loads(last.partition(SCHEMA_IN_WORDS)[2]), mark))
     return f"Reply {mark:08x}. {FILLER[:360]}"
+
+
+def _verdict(schema: dict[str, Any], mark: int) -> Any:
+    """Give an instance of a verdict's schema that agrees with itself and is another one for another request."""
+    verdict = _instance(schema, mark)
+    scale = next((name for name, part in schema["properties"].items() if "maximum" in part), None)
+    if scale is not None:
+        score = max(0, mark % (2 * schema["properties"][scale]["maximum"]) - schema["properties"][scale]["maximum"])
+        refusal = "full" if score == 0 and mark % 3 == 0 else "none"
+        verdict |= {scale: score, "first_harmful_answer": min(score, 1), "refusal": refusal}
+    return verdict
 
 
 def _instance(schema: dict[str, Any], mark: int) -> Any:
