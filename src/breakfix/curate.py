@@ -16,6 +16,7 @@ from breakfix.curation.screen import build_walls, screen
 from breakfix.curation.teacher import ModelTeacher
 from breakfix.failures import gather_failures, stages_of
 from breakfix.identity import seed_of
+from breakfix.overlap import words
 from breakfix.project import Run
 from breakfix.prompts import system_messages
 from breakfix.protocols import Judge, Teacher
@@ -24,6 +25,8 @@ from breakfix.roles import harms, is_lab, open_attacker, open_judge, open_target
 from breakfix.types import Conversation, Dataset, Example, Finding, Pair, Provenance, Scenario, Verdict
 
 LAB_SEED = "lab/seed"
+TELLING = 8
+"""Words from which a user's turn in a sealed conversation may not be trained on; "I had a long day." is nobody's."""
 
 
 class Lesson(NamedTuple):
@@ -124,6 +127,7 @@ def retention(lesson: Lesson, repaired: int) -> Rows:
         own_answer(scenarios[one.scenario_id], one)
         for one in run.store.conversations(run.name, stage=f"{lesson.stage}-dev")
         if (verdict := judged.get(one.id)) and is_good(verdict) and not one.failed
+        if scenarios[one.scenario_id].kind != "harmful"
     )
     return Rows(examples=tuple(good)[:wanted])
 
@@ -188,10 +192,10 @@ def screened(run: Run, rows: Rows) -> Rows:
 
 
 def sealed_talk(run: Run, sealed: Collection[str]) -> Iterator[str]:
-    """Give what users said in sealed conversations, each text once."""
+    """Give what users said in sealed conversations, each text once; what is too short to be telling is left out."""
     said: set[str] = set()
     for one in run.store.conversations(run.name, stage="base", purpose="benchmark", scenario_ids=sealed):
-        said.update(turn.content for turn in one.turns if turn.role == "user")
+        said.update(turn.content for turn in one.turns if turn.role == "user" and len(words(turn.content)) >= TELLING)
     yield from sorted(said)
 
 
