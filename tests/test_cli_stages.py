@@ -9,6 +9,7 @@ import pytest
 from breakfix.cli.main import run
 from breakfix.errors import DataError
 from breakfix.store.bring import read_rows
+from breakfix.store.records import RoundRecord
 from breakfix.store.store import Store
 from breakfix.types import Checkpoint, Finding
 
@@ -142,6 +143,30 @@ def test_a_report_is_written_anew_from_the_store_and_leaves_the_run_as_it_was(
     assert (folder / "runs" / "first" / "report.html").read_text().startswith("<!")
     with Store.open(folder / ".breakfix") as store:
         assert store.run("first").status == "interrupted"
+
+
+def test_a_finished_cycle_is_not_run_again_until_it_is_asked_to_be_fresh(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    scripted = {"target": "bad", "simulator": "user", "attacker": "user", "teacher": "good", "judge": "judge"}
+    lines = [f"{role}: scripted/{name}.yaml" for role, name in scripted.items()]
+    (folder / "s.yaml").write_text(
+        "\n".join([*lines, "rounds: 1", "measure: {measures: [jailbreak], conversations: 8}"])
+    )
+    cycle = ["run", "s.yaml", "--run", "first"]
+    assert run(["measure", "-c", "s.yaml", "--run", "first"]) == 0
+    assert run(["report", "--run", "first"]) == 0
+    assert run(cycle) == 2, "measured, but no round was run; a script has no weights to train"
+    with Store.open(folder / ".breakfix") as store:
+        store.save_run("first", status="done")
+        store.save_round(RoundRecord(run="first", round=1, stage="base", gate="failed", done=True))
+    capsys.readouterr()
+    assert run(cycle) == 1
+    said = capsys.readouterr()
+    assert "done already" in said.err and "Report: runs/first/report.html" in said.out
+    assert run([*cycle, "--fresh"]) == 2
+    with Store.open(folder / ".breakfix") as store:
+        assert list(store.conversations("first")) == [] and store.rounds("first") == []
 
 
 def test_a_checkpoint_is_exported_once(folder: Path, capsys: pytest.CaptureFixture[str]):

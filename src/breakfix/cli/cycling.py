@@ -139,11 +139,15 @@ def _done_already(settings: "CycleSettings", place: "Place") -> "Sequence[Path]"
     from breakfix.settings import dump_settings
     from breakfix.store.store import Store
 
+    name = place.run or ""
     with Store.open(place.store) as store:
         records = {each.record.run: each.record for each in store.runs()}
-    record, page = records.get(place.run or ""), place.out / (place.run or "") / "report.html"
-    is_done = record is not None and record.status == "done" and record.settings == dump_settings(settings)
-    return [page] if is_done and page.exists() else []
+        rounds = store.rounds(name)
+    record, page = records.get(name), place.out / name / "report.html"
+    if record is None or record.status != "done" or record.settings != dump_settings(settings) or not page.exists():
+        return []
+    passed = bool(rounds) and rounds[-1].gate == "passed" and settings.stop_when_passed
+    return [page] if passed or len(rounds) >= settings.rounds else []
 
 
 def _show(reported: "Reported", *, as_json: bool) -> str:
