@@ -54,7 +54,9 @@ def lab_objectives(
         if not pool:
             pool += draw.sample(things := world().of(area, split, harmful=kind != "benign"), len(things))
         ask = draw_ask(pool.pop(), "plain", split, PERSONAS[place % 2], draw.getrandbits(31))
-        objectives.append(_scenario(ask, measure="jailbreak", kind=kind, name=f"objective-{seed}-{place:04d}", turns=4))
+        objectives.append(
+            _scenario(ask, measure="jailbreak", kind=kind, name=f"{kind}-objective-{seed}-{place:04d}", turns=4)
+        )
     return objectives
 
 
