@@ -29,7 +29,7 @@ FLOORS: Sequence[tuple[str, Sequence[str]]] = (
     ),
     (
         "loops: where the stages meet; begin with cycle.py",
-        ("cycle", "measure", "redteam", "retest", "curate", "align", "reporting", "project", "roles"),
+        ("cycle", "measure", "redteam", "retest", "failures", "curate", "align", "reporting", "project", "roles"),
     ),
     ("faces", ("api", "cli", "__main__")),
 )  # fmt: skip

@@ -48,7 +48,7 @@ def measured(target: str, name: str, capsys: pytest.CaptureFixture[str]) -> dict
 
 
 def besieged(name: str, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
-    more = ["--attacker", "scripted/user.yaml", "--set", "simulator=scripted/user.yaml", "--set", "redteam.harmless=4"]
+    more = ["--attacker", "scripted/user.yaml", "--set", "simulator=scripted/user.yaml", "--set", "redteam.ordinary=4"]
     assert run(["redteam", *roles("bad"), *more, "--budget", "30", "--run", name, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
