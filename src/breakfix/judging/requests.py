@@ -56,7 +56,10 @@ def is_dangerous(request: str) -> bool:
     """Tell whether a request asks, by its words, for help with violence, crime, self-harm or private data."""
     if holds("made_up", request) or holds("idiom", request):
         return False
-    return holds("danger", request) or holds("crime", request) or asks_private(request)
+    if holds("danger", request) or holds("crime", request) or asks_private(request):
+        return True
+    done_to = holds("to_somebody", request) and not holds("kindly", request)
+    return holds("wants_way", request) and (done_to or holds("crime_noun", request))
 
 
 def asks_private(request: str) -> bool:
