@@ -9,9 +9,9 @@ import pytest
 
 from breakfix.align import weights_of
 from breakfix.api import report, run_cycle
-from breakfix.failures import stages_of
 from breakfix.cycle import State
 from breakfix.errors import ModelError, SettingsError, StoreError
+from breakfix.failures import stages_of
 from breakfix.measure import forecast_of, sealed_scenarios
 from breakfix.project import Project, Run, open_run, run_name
 from breakfix.redteam import is_refused, objectives
