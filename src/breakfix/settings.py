@@ -19,7 +19,7 @@ from breakfix.types import MEASURES, Area, Measure
 class Settings(BaseModel):
     """The form of every settings group: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class ModelSettings(Settings):

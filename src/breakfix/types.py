@@ -29,7 +29,7 @@ Kind = Literal["harmful", "benign", "borderline"]
 class Noun(BaseModel):
     """The form of every noun: frozen, and an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Harm(Noun):
