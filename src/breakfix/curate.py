@@ -22,7 +22,7 @@ from breakfix.prompts import system_messages
 from breakfix.protocols import Judge, Teacher
 from breakfix.redteam import Besieger, dev_scenarios, verdicts_of
 from breakfix.roles import harms, is_lab, open_attacker, open_judge, open_target, open_teacher
-from breakfix.types import Conversation, Dataset, Example, Finding, Pair, Provenance, Scenario, Verdict
+from breakfix.types import AREAS, Conversation, Dataset, Example, Finding, Pair, Provenance, Scenario, Verdict
 
 LAB_SEED = "lab/seed"
 TELLING = 8
@@ -96,7 +96,9 @@ async def twins(lesson: Lesson, repaired: Sequence[Pair]) -> Rows:
     if is_lab(run.settings):
         from breakfix.lab.lessons import contrast_examples, refusal_of
 
-        return contrast_rows(contrast_examples(n=wanted, seed=seed_of(run.settings.seed, lesson.number)), refusal_of)
+        areas = [area for area in AREAS if area in {pair.provenance.harm for pair in repaired}]
+        drawn_twins = contrast_examples(areas, n=wanted, seed=seed_of(run.settings.seed, lesson.number))
+        return contrast_rows(drawn_twins, refusal_of)
     if not isinstance(lesson.teacher, ModelTeacher):
         return Rows()
     said = [one for name in stages_of(lesson.stage) for one in run.store.conversations(run.name, stage=name)]
