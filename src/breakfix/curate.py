@@ -22,7 +22,7 @@ from breakfix.prompts import system_messages
 from breakfix.protocols import Judge, Teacher
 from breakfix.redteam import Besieger, dev_scenarios, verdicts_of
 from breakfix.roles import harms, is_lab, open_attacker, open_judge, open_target, open_teacher
-from breakfix.types import AREAS, Conversation, Dataset, Example, Finding, Pair, Provenance, Scenario, Verdict
+from breakfix.types import AREAS, Area, Conversation, Dataset, Example, Finding, Pair, Provenance, Scenario, Verdict
 
 LAB_SEED = "lab/seed"
 TELLING = 8
@@ -96,7 +96,7 @@ async def twins(lesson: Lesson, repaired: Sequence[Pair]) -> Rows:
     if is_lab(run.settings):
         from breakfix.lab.lessons import contrast_examples, refusal_of
 
-        areas = [area for area in AREAS if area in {pair.provenance.harm for pair in repaired}]
+        areas = areas_of(repaired)
         drawn_twins = contrast_examples(areas, n=wanted, seed=seed_of(run.settings.seed, lesson.number))
         return contrast_rows(drawn_twins, refusal_of)
     if not isinstance(lesson.teacher, ModelTeacher):
@@ -112,6 +112,16 @@ async def twins(lesson: Lesson, repaired: Sequence[Pair]) -> Rows:
 
     made = await each(asked, twin, width=max(1, run.calls.width))
     return contrast_rows([one for one in made if one is not None], refuse)
+
+
+def areas_of(pairs: Sequence[Pair]) -> list[Area]:
+    """Name the areas that rows are about, where a harm is an area, as in the lab."""
+    harms_met = {pair.provenance.harm for pair in pairs}
+    chosen: list[Area] = []
+    for area in AREAS:
+        if area in harms_met:
+            chosen.append(area)
+    return chosen
 
 
 def retention(lesson: Lesson, repaired: int) -> Rows:

@@ -45,7 +45,7 @@ class Kept(NamedTuple):
 async def report(run: Run) -> Reported:
     """Gather a run and write its report in the formats that the settings name."""
     run.progress.stage("report", None)
-    data = gather(run)
+    data = gather(run, others=other_targets(run))
     paths = write_report(data, run.folder, run.settings.report)
     write_scorecard(run, data.scorecards[-1])
     run.progress.done()
@@ -80,6 +80,14 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         warnings=tuple(run.calls.mixtures()),
         prohibited_harms=tuple(harm.id for harm in harms().values() if harm.prohibited),
     )
+
+
+def other_targets(run: Run) -> list[Scorecard]:
+    """Give the newest scorecard of every other run here that the same judge judged: models to stand beside."""
+    record = run.store.run(run.name)
+    others = [each.record for each in run.store.runs() if each.record.run != run.name]
+    paths = [run.folder.parent / other.run / "scorecard.json" for other in others if other.judge_id == record.judge_id]
+    return [Scorecard.model_validate_json(path.read_bytes()) for path in paths if path.exists()]
 
 
 def read(run: Run) -> Kept:
