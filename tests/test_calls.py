@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from breakfix.calls import Calls, Line, default_decoding, each
-from breakfix.errors import BudgetSpent, CallFailed
+from breakfix.errors import BudgetSpent, CallFailed, ModelError
 from breakfix.journal import journal_path
 from breakfix.settings import CallSettings, ModelSettings
 from breakfix.types import Decoding, Message, Reply, Role
@@ -224,13 +224,46 @@ def test_each_stops_all_at_the_first_exception():
 
     async def work(item: int) -> None:
         if item == 1:
-            raise BudgetSpent("spent")
+            raise ModelError("no such model")
         await asyncio.sleep(0.05)
         finished.append(item)
 
-    with pytest.raises(BudgetSpent):
+    with pytest.raises(ModelError):
         asyncio.run(each(range(50), work, width=2))
     assert finished == []
+
+
+def test_where_a_budget_is_spent_what_was_begun_is_waited_for_and_nothing_new_begins():
+    finished: list[int] = []
+
+    async def work(item: int) -> None:
+        if item == 1:
+            raise BudgetSpent("spent")
+        await asyncio.sleep(0.01)
+        finished.append(item)
+
+    with pytest.raises(BudgetSpent, match="spent"):
+        asyncio.run(each(range(50), work, width=3))
+    assert finished == [0, 2]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_model_that_samples_here_draws_by_the_call_and_not_by_its_turn(tmp_path: Path, temperature: float):
+    def seeds_of(name: str, *scenarios: str) -> list[int | None]:
+        model = FakeModel()
+        model.is_seeded = True
+        line = calls_of(tmp_path / name).line(model, "simulator", ModelSettings(temperature=temperature))
+
+        async def ask() -> None:
+            for scenario in scenarios:
+                await line.thread(scenario).ask([user("the same")])
+
+        asyncio.run(ask())
+        return [decoding.seed for _, decoding in model.asked]
+
+    whole, rerun = seeds_of("whole", "a", "b"), seeds_of("rerun", "b")
+    assert whole[1:] == rerun
+    assert (whole == [None, None]) if temperature == 0 else (None not in whole and whole[0] != whole[1])
 
 
 # ── the whole, against a real endpoint ──

@@ -18,7 +18,7 @@ from typing import TypeVar
 import orjson
 
 from breakfix.budget import Budget, Claim, Counts, RoleCounts
-from breakfix.errors import CallFailed, SettingsError
+from breakfix.errors import BudgetSpent, CallFailed, SettingsError
 from breakfix.identity import digest
 from breakfix.journal import Journal
 from breakfix.pacing import Minute, Pace, TryAgain, wait_before
@@ -158,6 +158,12 @@ class Line:
             return [both, *messages[1:]]
         return [Message(role="system", content=prompt), *messages]
 
+    def drawn_by(self, key: bytes, decoding: Decoding) -> Decoding:
+        """Let a model that samples in this process draw by the call's key: a rerun draws what would have been drawn."""
+        if decoding.temperature == 0 or not getattr(self.model, "is_seeded", False):
+            return decoding
+        return decoding.model_copy(update={"seed": int.from_bytes(key[:4]) & 0x7FFFFFFF})
+
     async def answer(self, messages: Sequence[Message], decoding: Decoding, order: int) -> Reply:
         """Ask the model, trying again as the settings allow. Raises CallFailed, BudgetSpent or ModelError."""
         pace, tries = self._pace, 0
@@ -269,7 +275,7 @@ class CallThread:
         if (kept := journal.get(key)) is not None:
             line.kept(kept)
             return kept
-        reply = await line.answer(messages, decoding, self._order)
+        reply = await line.answer(messages, line.drawn_by(key, decoding), self._order)
         journal.put(key, reply)
         await journal.written()
         return reply
@@ -306,14 +312,21 @@ class CallThread:
 async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, width: int) -> list[R]:
     """Do `work` on every item, `width` at a time, and give the results in the order of the items.
 
-    The first exception stops all: what is in flight is cancelled, and the exception is raised as it was.
+    The first exception stops all: what is in flight is cancelled, and the exception is raised as it was. Only where a
+    budget is spent, items that were begun are waited for: their calls are paid for, and each ends at its next one.
     """
     results: dict[int, R] = {}
     queue = iter(enumerate(items))
+    spent: list[BudgetSpent] = []
 
     async def worker() -> None:
         for index, item in queue:
-            results[index] = await work(item)
+            try:
+                results[index] = await work(item)
+            except BudgetSpent as error:
+                spent.append(error)
+            if spent:
+                return
 
     workers = [asyncio.create_task(worker()) for _ in range(width)]
     try:
@@ -322,6 +335,8 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, width: 
         for task in workers:
             task.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+    if spent:
+        raise spent[0]
     return [results[index] for index in sorted(results)]
 
 

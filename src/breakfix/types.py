@@ -116,6 +116,8 @@ class Decoding(Noun):
     schema_name: str | None = None
     """With `json_schema`: asks for structured output; an endpoint that refuses is asked in plain text."""
     json_schema: dict[str, Any] | None = None
+    seed: int | None = None
+    """Where a local model's draw begins; None: counted by how often the same was asked. Endpoints take none."""
 
 
 class Reply(Noun):

@@ -40,6 +40,9 @@ class _Question(NamedTuple):
 class LocalModel:
     """Transformers weights on disk as a Model (types.Model). `source` is a folder or a hub name."""
 
+    is_seeded = True
+    """Draws by `Decoding.seed`."""
+
     def __init__(self, name: str, source: str, settings: ModelSettings | None = None) -> None:
         settings = settings or ModelSettings()
         require_training_extra(f"Model {name!r}")
@@ -58,7 +61,8 @@ class LocalModel:
     async def generate(self, messages: Sequence[Message], decoding: Decoding) -> Reply:
         """Answer once. Raises CallFailed (too long, or refused by the template) or ModelError (cannot be loaded).
 
-        At a temperature above 0 the draw is seeded by the question and how often it was asked before.
+        At a temperature above 0 the draw is seeded by the decoding; without a seed there, by the question and how often
+        it was asked before.
         """
         chat = [{"role": message.role, "content": message.content} for message in messages]
         if decoding.json_schema is not None and chat:
@@ -83,6 +87,8 @@ class LocalModel:
         self._weights = None
 
     def _seed(self, chat: list[dict[str, str]], decoding: Decoding) -> int:
+        if decoding.seed is not None:
+            return decoding.seed
         question = digest(self.identity, chat, decoding)
         self._asked[question] += 1
         return seed_of(question, self._asked[question])
