@@ -177,3 +177,23 @@ def test_families_of_several_scenarios_are_clusters():
     estimate = score(CARD, rows, SETTINGS).find("jailbreak")
     assert estimate is not None and estimate.clusters == 10 and estimate.method == "cluster-bootstrap"
     assert score(CARD, rows, SETTINGS).estimates == score(CARD, rows, SETTINGS).estimates
+
+
+def test_what_people_said_stands_beside_the_judges_rates():
+    def one(name: str, value: float, people: str) -> Score:
+        return Score(
+            scenario_id=name,
+            measure="refusal",
+            harm="none",
+            family=name,
+            split="sealed",
+            metric="VPRR",
+            outcome="refused" if value else "safe",
+            value=value,
+            by_people=people,  # pyright: ignore[reportArgumentType]
+        )
+
+    scores = [one("a", 1, "full"), one("b", 0, "none"), one("c", 1, "partial"), one("d", 0, "full")]
+    filled = score(CARD, scores, SETTINGS)
+    found = {each.metric: each.value for each in filled.estimates}
+    assert (found["VPRR"], found["VPRR-people"], found["agreement"]) == (0.5, 0.5, 0.5)

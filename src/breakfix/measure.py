@@ -18,11 +18,25 @@ from breakfix.identity import digest
 from breakfix.prices import Forecast, PriceTable, forecast_dialogues
 from breakfix.project import Run, write_whole
 from breakfix.protocols import Judge, Simulator
-from breakfix.roles import Target, check_judge, harms, is_lab, open_judge, open_simulator, open_target, role_name
+from breakfix.roles import (
+    REFUSAL,
+    Target,
+    check_judge,
+    harms,
+    is_lab,
+    open_judge,
+    open_simulator,
+    open_target,
+    role_name,
+)
 from breakfix.scorecard import score, score_of
 from breakfix.settings import MeasureSettings
 from breakfix.types import Conversation, Role, Scenario, Score, Scorecard, Verdict
 
+DEVELOPED = (
+    "The refusal judge was developed on a half of XSTest's prompts (docs/judges.md): its agreement with people on those"
+    " rows is no measure of its quality."
+)
 WRITTEN_AT_ONCE = 100
 """Conversations that go to the store together."""
 
@@ -58,6 +72,8 @@ async def measure(
     if forecast := forecast_of(run, len(chosen) * run.settings.measure.samples):
         run.progress.note(f"Forecast for {stage}: {forecast}.")
     scores = await hold(run, under_test, chosen, simulator=simulator, judge=judge, stage=stage)
+    if role_name(run.settings, "judge") == REFUSAL and any(one.by_people for one in scores):
+        run.progress.note(DEVELOPED)
     card = score(_card(run, under_test, judge, chosen, stage), scores, run.settings.measure, seed=run.settings.seed)
     write_scorecard(run, card)
     return Measurement(card, scores)
