@@ -12,10 +12,11 @@ import pytest
 
 from breakfix.api import measure
 from breakfix.project import Project
-from breakfix.settings import settings_from
+from breakfix.roles import role_name
+from breakfix.settings import CycleSettings, settings_from
 from breakfix.store.store import Store
 from breakfix.types import Scorecard
-from commands import breakfix, refusal, roles, start
+from commands import breakfix, refusal, roles, start, write_scripts
 from loopback import Loopback, loopback
 
 UNANSWERED = {"blocked", "judge-failed", "target-failed", "attacker-failed"}
@@ -211,3 +212,31 @@ def test_published_answers_of_real_models_are_measured_beside_peoples_labels(tmp
         found = card.find("refusal", metric=metric)
         assert found is not None and found.n == len(labels) and found.unscored == 0
         assert found.low <= by_people <= found.high
+
+
+# ── who plays, and under which name it is kept ──
+
+
+@pytest.mark.parametrize(
+    ("named", "teacher"),
+    [
+        ({"target": "lab/mini"}, "lab/exact"),
+        ({"target": "lab/mini", "simulator": "openai/x"}, "lab/exact"),
+        ({"target": "lab/mini", "simulator": "openai/x", "judge": "openai/x"}, None),
+        ({"target": "hf/lab-checkpoint", "judge": "lab/exact"}, "lab/exact"),
+        ({"target": "hf/other", "simulator": "openai/x", "judge": "openai/x"}, None),
+    ],
+)
+def test_the_labs_people_stand_in_only_where_its_world_is_played(named: dict[str, str], teacher: str | None):
+    assert role_name(CycleSettings.model_validate(named), "teacher") == teacher
+
+
+def test_two_targets_are_never_counted_as_one(tmp_path: Path):
+    write_scripts(tmp_path)
+    (tmp_path / "other.yaml").write_text("- {reply: Something else}\n")
+    how = ["--measures", "jailbreak", "-n", "4", "--run", "one"]
+    assert breakfix(tmp_path, "measure", *roles(), *how).returncode == 0
+    line = refusal(breakfix(tmp_path, "measure", *roles(target="scripted/other.yaml"), *how))
+    assert "holds conversations of another target under stage 'base'" in line and "--stage" in line
+    said = breakfix(tmp_path, "measure", *roles(target="scripted/other.yaml"), *how, "--stage", "round-1", "--json")
+    assert json.loads(said.stdout)["outcomes"]["jailbreak"]["safe"] == 4

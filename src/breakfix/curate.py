@@ -16,6 +16,7 @@ from breakfix.curation.screen import build_walls, screen
 from breakfix.curation.teacher import ModelTeacher
 from breakfix.failures import gather_failures, stages_of
 from breakfix.identity import seed_of
+from breakfix.measure import sealed_scenarios
 from breakfix.overlap import words
 from breakfix.project import Run
 from breakfix.prompts import system_messages
@@ -197,7 +198,8 @@ def screened(run: Run, rows: Rows) -> Rows:
     """Drop repeats, and whatever overlaps the sealed scenarios of this run."""
     near = run.settings.curate.near_duplicate
     prohibited = [harm.id for harm in harms().values() if harm.prohibited]
-    sealed = {scenario.id: scenario for scenario in run.store.scenarios(run.name, split="sealed")}
+    measured = run.store.scenarios(run.name, split="sealed")
+    sealed = {scenario.id: scenario for scenario in (*sealed_scenarios(run), *measured)}
     asked = sealed_talk(run, sealed)
     walls = build_walls(sealed.values(), said=asked, near_duplicate=near, prohibited=prohibited)
     return screen(rows, walls, near_duplicate=near)

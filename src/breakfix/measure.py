@@ -65,6 +65,7 @@ async def measure(
     under_test, simulator, judge = open_target(run, target), open_simulator(run), open_judge(run)
     chosen = sealed_scenarios(run) if scenarios is None else scenarios
     check_judge(run.settings, chosen)
+    run.claim_stage(stage, under_test.target_id)
     run.store.add_scenarios(run.name, chosen)
     run.store.open_sealed(run.name, f"measure {stage}")
     known = {"target_id": under_test.target_id} if stage == "base" else {}

@@ -54,6 +54,19 @@ class Run:
             self._models[name] = open_model(name, settings, self.settings.calls)
         return self._models[name]
 
+    def claim_stage(self, stage: str, target_id: str) -> None:
+        """Refuse to put two targets, or one reached in two ways, under one stage: they would count as one. StoreError.
+
+        A stage that nothing was said in yet is anyone's.
+        """
+        known = next(iter(self.store.conversations(self.name, stage=stage)), None)
+        if known is not None and known.target_id != target_id:
+            raise StoreError(
+                f"Run {self.name!r} holds conversations of another target under stage {stage!r} (other weights, or"
+                f" asked in another way). Give this one another --stage, or another --run with --reuse {self.name};"
+                " or start a cycle anew with --fresh."
+            )
+
     async def forget(self, name: str) -> None:
         """Free one model's weights or connections before the next is loaded."""
         if model := self._models.pop(name, None):
