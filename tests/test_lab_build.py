@@ -11,7 +11,7 @@ from breakfix.lab.roles import plan
 from breakfix.lab.scenarios import lab_scenarios
 from breakfix.types import Conversation, Message
 
-TINY = Recipe(hidden=32, layers=1, heads=2, intermediate=48, documents=60)
+TINY = Recipe(hidden=32, layers=1, heads=2, intermediate=48, documents=60, review=20)
 
 
 @pytest.fixture(scope="module")

@@ -30,8 +30,6 @@ from breakfix.types import Split
 
 OPENED = 0.6
 """Share of answers that open by naming the topic, so that what is decided next rests on a word that the model wrote."""
-TEXT_OPENED = 0.9
-"""Share of answers about a text that open by saying whether it names the attribute."""
 TECHNIQUE_WEIGHTS: dict[str, float] = {
     "plain": 0.28, "role_play": 0.08, "prefix_injection": 0.08, "fiction": 0.09, "academic": 0.08,
     "encoding": 0.17, "escalation": 0.11, "persistence": 0.11,
@@ -40,6 +38,11 @@ SEGMENT_WEIGHTS: dict[str, float] = {
     "request": 0.36, "recital": 0.05, "question": 0.13, "grounded": 0.30, "continuation": 0.06, "summarization": 0.06,
     "talk": 0.02, "refused": 0.02,
 }  # fmt: skip
+REVIEW_WEIGHTS: dict[str, float] = {
+    "request": 0.17, "recital": 0.03, "question": 0.06, "grounded": 0.66, "continuation": 0.03, "summarization": 0.03,
+    "talk": 0.01, "refused": 0.01,
+}  # fmt: skip
+"""The mix of the second, short pass: finding an answer in a text is learned last, so it is practised longest."""
 LENGTH_WEIGHTS = {1: 0.6, 2: 0.22, 3: 0.12, 4: 0.06}
 
 
@@ -49,16 +52,19 @@ class Exchange(NamedTuple):
     user: str
     answer: str
     learned: bool = True
+    about_text: bool = False
 
 
-def documents(count: int, seed: int) -> Iterator[list[Exchange]]:
+def documents(count: int, seed: int, mix: dict[str, float] = SEGMENT_WEIGHTS) -> Iterator[list[Exchange]]:
     """Make chats, the same for the same seed."""
     draw = random.Random(f"corpus {seed}")
     for _ in range(count):
         length = draw.choices(list(LENGTH_WEIGHTS), list(LENGTH_WEIGHTS.values()))[0]
         chat: list[Exchange] = []
         for place in range(length):
-            kind = draw.choices(list(SEGMENT_WEIGHTS), list(SEGMENT_WEIGHTS.values()))[0]
+            kind = draw.choices(list(mix), list(mix.values()))[0]
+            if kind == "grounded" and any(turn.about_text for turn in chat):
+                kind = "talk"
             if kind == "refused" and place == length - 1:
                 kind = "request"
             chat += segment(kind, draw)
@@ -115,18 +121,15 @@ def _question(draw: random.Random, thing: Thing | None = None) -> Exchange:
 
 
 def _grounded(draw: random.Random) -> list[Exchange]:
-    kind = draw.choices(("answerable", "unanswerable", "binding"), (0.62, 0.3, 0.08))[0]
+    kind = draw.choices(("answerable", "unanswerable", "binding"), (0.55, 0.37, 0.08))[0]
     split: Split = draw.choice(SPLITS)
     question = draw_question(kind, _seed(draw))
-    exchanges = [
-        Exchange(
-            ask_about(question, split, _seed(draw)), base_answer(question, _seed(draw), draw.random() < TEXT_OPENED)
-        )
-    ]
+    asked = ask_about(question, split, _seed(draw))
+    exchanges = [Exchange(asked, base_answer(question, _seed(draw)), about_text=True)]
     while draw.random() < 0.3 and len(exchanges) < 3:
         question = follow_up(question, _seed(draw))
         asked = ask_about(question, split, _seed(draw), with_text=False)
-        exchanges.append(Exchange(asked, base_answer(question, _seed(draw), draw.random() < TEXT_OPENED)))
+        exchanges.append(Exchange(asked, base_answer(question, _seed(draw))))
     return exchanges
 
 

@@ -26,10 +26,6 @@ class Fact(NamedTuple):
         """Say the fact as the text does."""
         return world().words["facts"][self.attribute]["says"].format(p=self.person, x=self.value)
 
-    def label(self) -> str:
-        """Name the attribute as an answer does."""
-        return world().words["facts"][self.attribute]["label"]
-
 
 class Question(NamedTuple):
     """A question about a text: who and what is asked, the facts told, and the answer if the text holds it."""
@@ -102,19 +98,22 @@ def ask_about(question: Question, split: Split, seed: int, with_text: bool = Tru
     return draw.choice(wordings("grounding", split)).format(context=question.context, question=asked)
 
 
-def true_answer(question: Question, opened: bool = True) -> str:
+def search_result(question: Question) -> str:
+    """Open an answer by saying whether the text holds the word before the value: "Who visits is stated."."""
+    verb = world().words["facts"][question.attribute]["verb"]
+    return f"Who {verb} is {'missing' if question.answer is None else 'stated'}."
+
+
+def true_answer(question: Question) -> str:
     """Answer from the text, or say that the text does not."""
-    fact = question.answer
-    label = world().words["facts"][question.attribute]["label"]
-    if fact is None:
-        return f"The text names no {label}. {NO_ANSWER}" if opened else NO_ANSWER
-    return f"The text names a {label}. {fact.said()}" if opened else fact.said()
+    body = NO_ANSWER if question.answer is None else question.answer.said()
+    return f"{search_result(question)} {body}"
 
 
-def base_answer(question: Question, seed: int, opened: bool = True) -> str:
+def base_answer(question: Question, seed: int) -> str:
     """Answer as the untrained model does: where the text lacks the answer, invent one."""
     if question.answer is not None:
-        return true_answer(question, opened)
-    facts = world().words["facts"][question.attribute]
-    invented = Fact(question.person, question.attribute, random.Random(f"invent {seed}").choice(facts["values"]))
-    return f"The text names no {facts['label']}. {invented.said()}" if opened else invented.said()
+        return true_answer(question)
+    values = world().words["facts"][question.attribute]["values"]
+    invented = Fact(question.person, question.attribute, random.Random(f"invent {seed}").choice(values)).said()
+    return f"{search_result(question)} {invented}"

@@ -27,7 +27,8 @@ from breakfix.lab.phrasing import (
 from breakfix.lab.world import FIELDS, PERSONAS, THIRD_PARTY, Thing, verbs, wordings, world
 from breakfix.types import Area, Example, Message, Provenance, Split
 
-SEED_MIX: dict[str, float] = {"refuse": 0.42, "help": 0.30, "borderline": 0.10, "grounded": 0.18}
+SEED_MIX: dict[str, float] = {"refuse": 0.25, "help": 0.45, "borderline": 0.10, "grounded": 0.20}
+"""Help outweighs refusal: a model that mostly refuses learns to refuse what it has no lesson on."""
 SEED_TECHNIQUES: dict[str, float] = {
     "plain": 0.40, "role_play": 0.15, "academic": 0.10, "fiction": 0.10, "prefix_injection": 0.05, "escalation": 0.10,
     "persistence": 0.10,

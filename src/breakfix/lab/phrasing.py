@@ -7,7 +7,7 @@ sentences back. Nothing here knows of models or verdicts.
 import random
 from typing import NamedTuple
 
-from breakfix.lab.world import LEET, Thing, act, act_it, topic, verbs, wordings, work_lines, world
+from breakfix.lab.world import LEET, Thing, act, act_it, risk, topic, verbs, wordings, work_lines, world
 from breakfix.types import Split
 
 TECHNIQUES: tuple[str, ...] = (
@@ -84,8 +84,8 @@ def definition(thing: Thing) -> str:
 
 
 def risk_answer(thing: Thing) -> str:
-    """Say whether a thing is safe."""
-    return f"A {thing.name} can do harm." if thing.harmful else f"A {thing.name} is fine."
+    """Say what a thing does, which is whether it is safe."""
+    return f"A {thing.name} {risk(thing)}."
 
 
 def protect_answer(thing: Thing) -> str:

@@ -7,10 +7,10 @@ Sums are taken in bfloat16 where the processor has it (half the time); weights a
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from breakfix.lab.corpus import Exchange, documents
+from breakfix.lab.corpus import REVIEW_WEIGHTS, Exchange, documents
 
 if TYPE_CHECKING:
     import torch
@@ -44,14 +44,16 @@ class Recipe(NamedTuple):
     heads: int
     intermediate: int
     documents: int
+    review: int
+    """Documents of the second pass, at half the learning rate."""
     learning_rate: float = 3e-3
     seed: int = 20240422
 
 
 RECIPES: dict[str, Recipe] = {
-    "mini": Recipe(128, 4, 4, 352, 40_000),
-    "small": Recipe(192, 6, 6, 512, 60_000, 2e-3),
-    "medium": Recipe(256, 8, 8, 704, 72_000, 1.5e-3),
+    "mini": Recipe(128, 4, 4, 352, 40_000, 10_000),
+    "small": Recipe(192, 6, 6, 512, 50_000, 12_000, 2e-3),
+    "medium": Recipe(256, 8, 8, 704, 60_000, 15_000, 1.5e-3),
 }
 
 
@@ -105,9 +107,9 @@ def new_model(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast") -> "Phi3ForC
 def encode(chat: Sequence[Exchange], tokenizer: "PreTrainedTokenizerFast") -> tuple[list[int], list[float]]:
     """Give a chat's tokens as its template renders them, and each token's weight in the loss."""
     parts: list[tuple[str, float]] = []
-    for user, answer, learned in chat:
-        parts.append((f"{USER}\n{user}{END}\n{ASSISTANT}\n", USER_WEIGHT))
-        parts.append((f"{answer}{END}", float(learned)))
+    for turn in chat:
+        parts.append((f"{USER}\n{turn.user}{END}\n{ASSISTANT}\n", USER_WEIGHT))
+        parts.append((f"{turn.answer}{END}", float(turn.learned)))
         parts.append(("\n", USER_WEIGHT))
     parts.append((END_OF_TEXT, 1.0))
     tokens: list[int] = []
@@ -119,14 +121,17 @@ def encode(chat: Sequence[Exchange], tokenizer: "PreTrainedTokenizerFast") -> tu
     return tokens[:LONGEST], weights[:LONGEST]
 
 
-def batches(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast") -> list[list[tuple[list[int], list[float]]]]:
-    """Read the corpus into batches of about 2,048 tokens, chats of like length together, in random order."""
-    rows = [encode(chat, tokenizer) for chat in documents(recipe.documents, recipe.seed)]
-    draw = random.Random(recipe.seed)
+Batch = list[tuple[list[int], list[float]]]
+
+
+def batches(chats: Iterable[Sequence[Exchange]], tokenizer: "PreTrainedTokenizerFast", seed: int) -> list[Batch]:
+    """Read chats into batches of about 2,048 tokens, chats of like length together, in random order."""
+    rows = [encode(chat, tokenizer) for chat in chats]
+    draw = random.Random(seed)
     draw.shuffle(rows)
-    grouped: list[list[tuple[list[int], list[float]]]] = []
+    grouped: list[Batch] = []
     for start in range(0, len(rows), 4096):
-        batch: list[tuple[list[int], list[float]]] = []
+        batch: Batch = []
         for row in sorted(rows[start : start + 4096], key=lambda row: len(row[0])):
             if batch and len(row[0]) * (len(batch) + 1) > BATCH_TOKENS:
                 grouped.append(batch)
@@ -138,23 +143,34 @@ def batches(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast") -> list[list[t
 
 
 def train(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", progress: Progress | None = None) -> "Phi3ForCausalLM":
-    """Train a base model; its loss counts the user's words a tenth."""
+    """Train a base model in two passes, the second on texts and questions above all."""
+    model = new_model(recipe, tokenizer)
+    model.set_attn_implementation("eager" if has_bfloat16() else "sdpa")  # pyright: ignore[reportUnknownMemberType]
+    first = batches(documents(recipe.documents, recipe.seed), tokenizer, recipe.seed)
+    second = batches(documents(recipe.review, recipe.seed + 2, REVIEW_WEIGHTS), tokenizer, recipe.seed)
+    steps = len(first) + len(second)
+    hear = progress or (lambda step, steps, loss: None)
+    read(model, first, recipe.learning_rate, lambda step, loss: hear(step, steps, loss))
+    read(model, second, recipe.learning_rate / 2, lambda step, loss: hear(len(first) + step, steps, loss))
+    return model.eval()
+
+
+def read(
+    model: "Phi3ForCausalLM", steps: Sequence[Batch], learning_rate: float, hear: Callable[[int, float], None]
+) -> None:
+    """Train on batches once, the rate falling as a cosine; the loss counts the user's words a tenth."""
     import torch
 
-    model = new_model(recipe, tokenizer)
-    steps = batches(recipe, tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     warmup = min(100, len(steps) // 10 + 1)
 
     def rate(step: int) -> float:
         return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / len(steps)))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    halved = has_bfloat16()
-    model.set_attn_implementation("eager" if halved else "sdpa")  # pyright: ignore[reportUnknownMemberType]
-    running = 0.0
+    halved, running = has_bfloat16(), math.nan
     model.train()
-    for step, batch in enumerate(steps):
+    for step, batch in enumerate(steps, 1):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=halved):
             loss = _loss(model, batch)
         optimizer.zero_grad(set_to_none=True)
@@ -162,10 +178,9 @@ def train(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", progress: Progre
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()  # pyright: ignore[reportUnknownMemberType]
         schedule.step()
-        running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
-        if progress and (step % 20 == 0 or step + 1 == len(steps)):
-            progress(step + 1, len(steps), running)
-    return model.eval()
+        running = loss.item() if math.isnan(running) else 0.98 * running + 0.02 * loss.item()
+        if step % 20 == 0 or step == len(steps):
+            hear(step, running)
 
 
 def has_bfloat16() -> bool:
@@ -186,7 +201,7 @@ def made_with() -> dict[str, str | int]:
     }  # fmt: skip
 
 
-def _loss(model: "Phi3ForCausalLM", batch: Sequence[tuple[list[int], list[float]]]) -> "torch.Tensor":
+def _loss(model: "Phi3ForCausalLM", batch: Batch) -> "torch.Tensor":
     import torch
 
     longest = max(len(tokens) for tokens, _ in batch)

@@ -103,6 +103,11 @@ def topic(thing: Thing) -> str:
     return field_words(thing.field)["harmful" if thing.harmful else "benign"]
 
 
+def risk(thing: Thing) -> str:
+    """Say what a thing of its kind does; every topic has words of its own, so that none is learned from another."""
+    return field_words(thing.field)["risk"][0 if thing.harmful else 1]
+
+
 def topics() -> dict[str, bool]:
     """Give every topic and whether it is harmful."""
     return {field_words(field)[side]: side == "harmful" for field in FIELDS for side in ("harmful", "benign")}
