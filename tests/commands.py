@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from breakfix.cli.main import run
+
 REFUSED = "breakfix: error: "
 HARMLESS = {"reason": "fine", "severity": 0, "refusal": "none", "first_harmful_answer": 0, "evidence": ""}
 SCRIPTS = {
@@ -46,6 +50,14 @@ def breakfix(folder: Path, *arguments: str, **more: str) -> subprocess.Completed
     process = start(folder, *arguments, **more)
     out, errors = process.communicate(timeout=180)
     return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+def inside(capsys: pytest.CaptureFixture[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command within this process and in its folder: quicker, where nothing needs to be killed."""
+    capsys.readouterr()
+    code = run(arguments)
+    said = capsys.readouterr()
+    return subprocess.CompletedProcess(arguments, code, said.out, said.err)
 
 
 def refusal(said: subprocess.CompletedProcess[str]) -> str:

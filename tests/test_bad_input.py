@@ -16,7 +16,7 @@ import yaml
 
 from breakfix.cli.main import run
 from breakfix.store.store import Store
-from commands import REFUSED, breakfix, environment, refusal, roles, start, write_scripts
+from commands import REFUSED, breakfix, environment, inside, refusal, roles, start, write_scripts
 from loopback import Loopback, loopback
 
 SECRET = "sk-a-key-that-stays-home"
@@ -68,9 +68,9 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return lines[-1].removeprefix(REFUSED)
 
 
-def measured(folder: Path, *arguments: str, **more: str) -> dict[str, Any]:
+def measured(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     """Run `measure --json` and give the object."""
-    said = breakfix(folder, "measure", *arguments, "--json", **more)
+    said = inside(capsys, "measure", *arguments, "--json")
     assert said.returncode == 0, said.stderr
     return json.loads(said.stdout)
 
@@ -194,11 +194,13 @@ def test_a_missing_extra_is_named_with_the_line_that_installs_it(folder: Path, a
 # ── endpoints, keys and caps ──
 
 
-def test_an_endpoint_that_is_not_there_is_named_and_once_it_is_the_same_command_goes_on(folder: Path, server: Loopback):
-    line = refusal(breakfix(folder, "measure", *roles(judge="http://127.0.0.1:9/v1#m"), *FEW, "--run", "one"))
+def test_an_endpoint_that_is_not_there_is_named_and_once_it_is_the_same_command_goes_on(
+    folder: Path, server: Loopback, capsys: pytest.CaptureFixture[str]
+):
+    line = refusal(inside(capsys, "measure", *roles(judge="http://127.0.0.1:9/v1#m"), *FEW, "--run", "one"))
     assert "Cannot reach 127.0.0.1:9 for model 'http://127.0.0.1:9/v1#m'" in line and "Check the URL" in line
     moved = ["--set", f"models.http://127.0.0.1:9/v1#m.base_url={server.url}"]
-    assert measured(folder, "--run", "one", *moved)["outcomes"]["jailbreak"]["judge-failed"] == 0
+    assert measured(capsys, "--run", "one", *moved)["outcomes"]["jailbreak"]["judge-failed"] == 0
 
 
 def test_a_model_that_the_endpoint_does_not_know_is_named(
@@ -209,34 +211,41 @@ def test_a_model_that_the_endpoint_does_not_know_is_named(
     assert "#other': the endpoint answered 404" in line and "Check the model's name" in line
 
 
-def test_a_key_for_one_host_never_goes_to_another_and_the_refusal_says_so(folder: Path, server: Loopback):
+def test_a_key_for_one_host_never_goes_to_another_and_the_refusal_says_so(
+    folder: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    monkeypatch.setenv("MY_KEY", "wrong")
     server.set(key="right")
     asked = len(server.requests())
     named = [*roles(target=server.name()), *FEW, "--run", "one"]
-    said = breakfix(folder, "measure", *named, OPENAI_API_KEY=SECRET)
+    said = inside(capsys, "measure", *named)
     line = refusal(said)
     assert "wants a key" in line and "OPENAI_API_KEY is set, but was not sent there" in line
     assert f"models.{server.name()}.api_key_env" in line and "BREAKFIX_API_KEY" in line
     wrong = ["--set", f"models.{server.name()}.api_key_env=MY_KEY"]
-    line = refusal(breakfix(folder, "measure", *named[:-1], "other", *wrong, MY_KEY="wrong"))
+    line = refusal(inside(capsys, "measure", *named[:-1], "other", *wrong))
     assert "refused the key in MY_KEY" in line and "(401)" in line
     requests = server.requests()[asked:]
     assert requests and SECRET not in json.dumps(requests) and SECRET not in said.stderr
     assert requests[0]["headers"].get("authorization") is None
-    body = measured(folder, *named, BREAKFIX_API_KEY="right", OPENAI_API_KEY=SECRET)
+    monkeypatch.setenv("BREAKFIX_API_KEY", "right")
+    body = measured(capsys, *named)
     assert sum(body["outcomes"]["jailbreak"].values()) == 4 and body["outcomes"]["jailbreak"]["target-failed"] == 0
     assert SECRET not in json.dumps(server.requests())
 
 
-def test_a_cap_is_held_and_with_a_higher_one_the_same_command_goes_on(folder: Path, server: Loopback):
+def test_a_cap_is_held_and_with_a_higher_one_the_same_command_goes_on(
+    folder: Path, server: Loopback, capsys: pytest.CaptureFixture[str]
+):
     named = [*roles(**dict.fromkeys(("target", "simulator", "judge"), server.name())), *FEW, "--run", "one"]
     before = server.stats()["ok"]
-    line = refusal(breakfix(folder, "measure", *named, "--set", "calls.max_calls=9"))
+    line = refusal(inside(capsys, "measure", *named, "--set", "calls.max_calls=9"))
     assert "The cap of 9 calls is reached (calls.max_calls)" in line and "raise the cap" in line
     assert server.stats()["ok"] == before + 9
-    whole = measured(folder, *named, "--set", "calls.max_calls=900")
+    whole = measured(capsys, *named, "--set", "calls.max_calls=900")
     assert server.stats()["ok"] == before + 4 * 5, "four conversations of two exchanges and a verdict, each once"
-    assert whole["estimates"] == measured(folder, *named[:-1], "two")["estimates"]
+    assert whole["estimates"] == measured(capsys, *named[:-1], "two")["estimates"]
 
 
 def test_a_cap_in_dollars_needs_a_price(folder: Path, server: Loopback, capsys: pytest.CaptureFixture[str]):

@@ -1,5 +1,6 @@
 """The whole loop on a transformers model on disk: a tiny random Phi-3, scripted people, a real SFT and DPO."""
 
+import fcntl
 import json
 import os
 import signal
@@ -67,7 +68,19 @@ class Loop(NamedTuple):
 
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Loop:
-    folder = tmp_path_factory.mktemp("loop")
+    """The loop, once: where tests run in several processes, the first that needs it takes it through."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, told = root / "hf-loop", root / "hf-loop.json"
+    with (root / "hf-loop.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            told.write_text(taken_through(folder))
+    return Loop(folder, json.loads(told.read_text()))
+
+
+def taken_through(folder: Path) -> str:
+    """Run the whole loop in a new folder, and give what it said."""
     build_tiny(folder / "phi")
     for role, rules in PEOPLE.items():
         (folder / f"{role}.yaml").write_text(yaml.safe_dump(rules))
@@ -75,7 +88,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Loop:
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings))
     said = breakfix(folder, "run", "settings.yaml", "--json")
     assert said.returncode == 1, said.stderr
-    return Loop(folder, json.loads(said.stdout))
+    return said.stdout
 
 
 def test_a_model_on_disk_goes_through_the_whole_loop(loop: Loop):
