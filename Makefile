@@ -34,7 +34,7 @@ demo: $(STAMP)
 
 test: check
 	@echo "── tests"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(STAMP)
 	@echo "── format, lint, types"

@@ -54,7 +54,8 @@ async def curate(
         mended = await repair(finding, failures[finding.id], teacher=lesson.teacher, judge=lesson.judge)
         repaired = repaired.plus(mended)
         run.progress.advance(pairs=len(repaired.pairs))
-    rows = repaired.plus(await twins(lesson, repaired.pairs)).plus(retention(lesson, len(repaired.pairs)))
+    contrast = fewer_pairs(await twins(lesson, repaired.pairs), run.settings.curate.contrast_pairs)
+    rows = repaired.plus(contrast).plus(retention(lesson, len(repaired.pairs)))
     dataset = freeze(
         screened(run, rows.plus(seed_rows(run, number))), run.folder / "datasets", about=about(lesson, taken)
     )
@@ -113,6 +114,11 @@ async def twins(lesson: Lesson, repaired: Sequence[Pair]) -> Rows:
 
     made = await each(asked, twin, width=max(1, run.calls.width))
     return contrast_rows([one for one in made if one is not None], refuse)
+
+
+def fewer_pairs(rows: Rows, share: float) -> Rows:
+    """Keep a share of the pairs, and every example."""
+    return rows._replace(pairs=rows.pairs[: round(share * len(rows.pairs))])
 
 
 def areas_of(pairs: Sequence[Pair]) -> list[Area]:
