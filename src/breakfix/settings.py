@@ -113,8 +113,8 @@ class CurateSettings(Settings):
     contrast: float = Field(default=1.0, ge=0)
     """Benign contrast rows per repaired row."""
     contrast_pairs: float = Field(default=0.5, ge=0, le=1)
-    """Share of the contrast rows that become pairs too; all are supervised. Many pairs against refusing move a model that
-    never refused too much towards complying."""
+    """Share of the contrast rows that become pairs too; all are supervised. Many pairs against refusing move a model
+    that never refused too much towards complying."""
     retention: float = Field(default=0.5, ge=0)
     """Retention rows per repaired row."""
     replay: int = Field(default=600, ge=0)
