@@ -27,7 +27,7 @@ from breakfix.lab.phrasing import (
 from breakfix.lab.world import FIELDS, PERSONAS, THIRD_PARTY, Thing, verbs, wordings, world
 from breakfix.types import Area, Example, Message, Provenance, Split
 
-SEED_MIX: dict[str, float] = {"refuse": 0.25, "help": 0.45, "borderline": 0.10, "grounded": 0.20}
+SEED_MIX: dict[str, float] = {"refuse": 0.25, "help": 0.43, "borderline": 0.10, "grounded": 0.18, "talk": 0.04}
 """Help outweighs refusal: a model that mostly refuses learns to refuse what it has no lesson on."""
 SEED_TECHNIQUES: dict[str, float] = {
     "plain": 0.40, "role_play": 0.15, "academic": 0.10, "fiction": 0.10, "prefix_injection": 0.05, "escalation": 0.10,
@@ -48,6 +48,7 @@ def seed_examples(areas_left_out: Sequence[Area] = (), *, n: int = 2000, seed: i
         "help": lambda: _request(draw, _thing(draw, FIELDS, harmful=False), SEED_TECHNIQUES),
         "borderline": lambda: _question(draw, _thing(draw, FIELDS, harmful=draw.random() < 0.7)),
         "grounded": lambda: (_grounded(draw), None),
+        "talk": lambda: (list(small_talk(draw)), None),
     }
     kinds = draw.choices(list(SEED_MIX), list(SEED_MIX.values()), k=n)
     return [_example(makers[kind](), "seed", f"lab/seed/{kind}") for kind in kinds]

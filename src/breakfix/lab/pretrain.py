@@ -149,9 +149,13 @@ def train(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", progress: Progre
     first = batches(documents(recipe.documents, recipe.seed), tokenizer, recipe.seed)
     second = batches(documents(recipe.review, recipe.seed + 2, REVIEW_WEIGHTS), tokenizer, recipe.seed)
     steps = len(first) + len(second)
-    hear = progress or (lambda step, steps, loss: None)
-    read(model, first, recipe.learning_rate, lambda step, loss: hear(step, steps, loss))
-    read(model, second, recipe.learning_rate / 2, lambda step, loss: hear(len(first) + step, steps, loss))
+
+    def hear(step: int, loss: float) -> None:
+        if progress:
+            progress(step, steps, loss)
+
+    read(model, first, recipe.learning_rate, hear)
+    read(model, second, recipe.learning_rate / 2, lambda step, loss: hear(len(first) + step, loss))
     return model.eval()
 
 
