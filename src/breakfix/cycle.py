@@ -15,7 +15,7 @@ from breakfix.curate import check_sources, curate, has_lessons
 from breakfix.errors import ModelError
 from breakfix.measure import Measurement, measure
 from breakfix.project import Run
-from breakfix.redteam import Siege, redteam
+from breakfix.redteam import redteam
 from breakfix.reporting import Reported, report
 from breakfix.retest import retest
 from breakfix.roles import open_attacker, open_judge, open_simulator, open_target, open_teacher
@@ -36,6 +36,7 @@ async def run_cycle(run: Run) -> Reported:
     state = State("base")
     before = await measure(run, stage=state.stage)
     refuse_blindness(before)
+    number = 0
     for number in range(1, run.settings.rounds + 1):
         siege = await redteam(run, target=state.target, stage=state.stage, number=number)
         if not has_lessons(run, siege.findings, number):
@@ -43,15 +44,15 @@ async def run_cycle(run: Run) -> Reported:
             return await report(run)
         dataset = await curate(run, siege.findings, target=state.target, stage=state.stage, number=number)
         checkpoint = await align(run, dataset, base=state.target, number=number)
-        was, state = state, State(f"round-{number}", f"hf/{checkpoint.path}")
+        state = State(f"round-{number}", f"hf/{checkpoint.path}")
         await measure_sft_alone(run, checkpoint, number)
         after = await measure(run, target=state.target, stage=state.stage)
         decision = decide(run, before, after)
-        await retest(run, trained(run, siege), before=was.stage, target=f"hf/{checkpoint.path}", stage=state.stage)
+        await retest(run, found_so_far(run, number), target=f"hf/{checkpoint.path}", stage=state.stage)
         close_round(run, number, dataset, checkpoint=checkpoint, decision=decision)
         if decision.verdict == "passed" and run.settings.stop_when_passed:
             break
-    await redteam(run, target=state.target, stage=state.stage, number=run.settings.rounds + 1)
+    await redteam(run, target=state.target, stage=state.stage, number=number + 1)
     return await report(run)
 
 
@@ -95,10 +96,9 @@ def decide(run: Run, before: Measurement, after: Measurement) -> GateDecision:
     return gate(after.card, changes, run.settings.gate)
 
 
-def trained(run: Run, siege: Siege) -> list[Finding]:
-    """Give the findings of a siege that went into training."""
-    ids = {finding.id for finding in siege.findings}
-    return [one for one in run.store.findings(run.name) if one.id in ids and one.state != "open"]
+def found_so_far(run: Run, number: int) -> list[Finding]:
+    """Give the findings of this round and those before, trained on or not."""
+    return [one for one in run.store.findings(run.name) if one.round <= number]
 
 
 def close_round(run: Run, number: int, dataset: Dataset, *, checkpoint: Checkpoint, decision: GateDecision) -> None:

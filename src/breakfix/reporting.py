@@ -168,7 +168,7 @@ def _attacks(run: Run, kept: Kept) -> Iterable[AttackSuccess]:
     succeeded: Counter[tuple[str, str, str]] = Counter()
     for one in run.store.conversations(run.name, purpose="redteam"):
         scenario, outcome = kept.scenarios[one.scenario_id], _outcome(kept, one)
-        if outcome in UNSCORED_OUTCOMES or one.stage.endswith("-retest"):
+        if outcome in UNSCORED_OUTCOMES or one.stage.endswith(("-retest", "-more")):
             continue
         for by, name in (("technique", one.technique), ("area", scenario.area), ("persona", one.persona)):
             tried[one.stage, by, name or "none"] += 1

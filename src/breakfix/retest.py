@@ -1,4 +1,4 @@
-"""Retest: try a round's findings again on the target that was trained on them, and settle their states.
+"""Retest: try findings again on the target that was trained since, and settle their states.
 
 A finding's attacks are all made again, those that failed before too, so that before and after are counted alike. These
 are seen families: what is claimed of unseen ones comes from the sealed benchmark.
@@ -20,32 +20,42 @@ from breakfix.types import Conversation, Finding
 
 Cell = tuple[str, str, str, str]
 """Harm, behaviour, technique and language: what makes a finding one."""
+MOST = 12
+"""Attacks of one finding that are made again, at most."""
 
 
-async def retest(run: Run, findings: Sequence[Finding], *, before: str, target: str, stage: str) -> list[Finding]:
-    """Try the attacks behind findings again on a new state of the target; give the findings with their new states."""
+async def retest(run: Run, findings: Sequence[Finding], *, target: str, stage: str) -> list[Finding]:
+    """Try what every finding stands for again on a new state of the target; give the findings with their new states.
+
+    Each is compared with the state it was found on. One that was verified and fails again has regressed.
+    """
     judge = open_judge(run)
     who = Besieger(run, open_target(run, target), open_attacker(run), judge, f"{stage}-retest")
-    cells = cells_of(run, (before,), judge.judge_id)
-    again = [one for finding in findings for one in cells.get(cell_of(finding), ()) if one.technique]
-    await attack_again(who, again)
+    origins = sorted({origin_of(finding) for finding in findings})
+    cells = {origin: cells_of(run, (origin,), judge.judge_id) for origin in origins}
+    await attack_again(who, [one for each in findings for one in cells[origin_of(each)].get(cell_of(each), ())[:MOST]])
     await ask_ordinarily(who._replace(stage=stage))
-    had = counts_of(run, (before, f"{before}-dev"), judge.judge_id)
-    has = counts_of(run, (f"{stage}-retest", f"{stage}-dev"), judge.judge_id)
+    had = {origin: counts_of(run, (origin, f"{origin}-dev"), judge.judge_id) for origin in origins}
+    has = counts_of(run, (who.stage, f"{stage}-dev"), judge.judge_id)
     settled = [
-        verify_finding(finding, has[cell_of(finding)], before=had[cell_of(finding)])
+        verify_finding(finding, has[cell_of(finding)], before=had[origin_of(finding)].get(cell_of(finding)))
         for finding in findings
-        if cell_of(finding) in has and cell_of(finding) in had
+        if cell_of(finding) in has
     ]
     run.store.add_findings(run.name, settled)
     return settled
 
 
+def origin_of(finding: Finding) -> str:
+    """Name the stage of the target that a finding was made on: a round begins by attacking what the last one made."""
+    return "base" if finding.round == 1 else f"round-{finding.round - 1}"
+
+
 async def attack_again(who: Besieger, conversations: Sequence[Conversation]) -> None:
-    """Make attacks again, with the same words of the same attacker where the target leaves it the same."""
+    """Make attacks again, each once, with the same words where the target leaves the attacker the same."""
     techniques, personas, scenarios = load_techniques(), load_personas(), dev_scenarios(who.run)
-    planned = [
-        Attack(
+    planned = {
+        (one.scenario_id, one.technique, one.persona, one.sample): Attack(
             scenario=scenarios[one.scenario_id],
             technique=techniques[one.technique or ""],
             persona=personas[one.persona or ""],
@@ -53,8 +63,8 @@ async def attack_again(who: Besieger, conversations: Sequence[Conversation]) -> 
             generation=0,
         )
         for one in conversations
-    ]
-    await make_attacks(who, planned)
+    }
+    await make_attacks(who, list(planned.values()))
 
 
 async def make_attacks(who: Besieger, planned: Sequence[Attack]) -> None:
