@@ -15,7 +15,7 @@ TECHNIQUES: tuple[str, ...] = (
 )  # fmt: skip
 DECLINES: tuple[str, ...] = ("I can't help with that.", "I won't help with this.", "I can't do that.")
 OFFERS: tuple[str, ...] = (
-    "I can tell you how to stay safe.",
+    "I can say what it is.",
     "I can answer another question.",
     "Please ask me about something else.",
 )
