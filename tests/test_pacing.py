@@ -41,28 +41,28 @@ def test_no_more_calls_are_in_flight_than_slots(tmp_path: Path):
     assert flight[1] == 4
 
 
-def test_the_conversation_that_began_first_goes_first():
+def test_who_asks_first_is_served_first():
     served: list[int] = []
 
-    async def go(pace: Pace, order: int) -> None:
-        await pace.enter(order)
-        served.append(order)
+    async def go(pace: Pace, name: int) -> None:
+        await pace.enter()
+        served.append(name)
         await asyncio.sleep(0)
         pace.leave()
 
     async def contend() -> None:
         pace = Pace(1)
-        await asyncio.gather(*(go(pace, order) for order in (0, 9, 3, 7, 1)))
+        await asyncio.gather(*(go(pace, name) for name in (0, 9, 3, 7, 1)))
 
     asyncio.run(contend())
-    assert served == [0, 1, 3, 7, 9]
+    assert served == [0, 9, 3, 7, 1]
 
 
 def test_a_cancelled_waiter_takes_no_slot():
     async def contend() -> int:
         pace = Pace(1)
-        await pace.enter(0)
-        waiting = asyncio.create_task(pace.enter(1))
+        await pace.enter()
+        waiting = asyncio.create_task(pace.enter())
         await asyncio.sleep(0)
         pace.leave()  # hands the slot to the waiter, which is cancelled before it runs
         waiting.cancel()
@@ -98,7 +98,7 @@ def test_in_trouble_retry_after_closes_the_endpoint_to_all():
         for _ in range(20):
             pace.failed(retry_after_s=0.2)
         start = time.monotonic()
-        await pace.enter(0)
+        await pace.enter()
         return time.monotonic() - start
 
     assert asyncio.run(contend()) >= 0.2

@@ -100,3 +100,9 @@ def test_the_paired_interval_covers_the_truth_about_as_often_as_it_says():
 )
 def test_fisher_gives_the_lady_tasting_tea_and_other_known_tables(before, after, p: float):
     assert fisher_exact(before, after) == pytest.approx(p, abs=1e-6)
+
+
+def test_equal_changes_in_all_families_leave_an_interval_of_some_width():
+    families = ["a", "a", "b", "b", "c", "d", "e", "f"]
+    low, high = paired_interval([1.0] * 8, [0.0] * 8, families)
+    assert -1.0 <= low < high < -0.2

@@ -199,3 +199,15 @@ def test_the_red_teams_objectives_come_from_its_split(tmp_path: Path):
 )
 def test_an_attacker_is_told_whether_it_was_refused(answer: str, refused: bool):
     assert is_refused(answer) == refused
+
+
+@pytest.mark.parametrize("name", ["harms", "scenarios"])
+def test_the_lab_refuses_a_choice_that_it_would_ignore(tmp_path: Path, name: str):
+    chosen = settings_from({"target": "lab/mini", "name": "x", "measure": {name: ["foo"]}}, where="test")
+    with pytest.raises(SettingsError, match=f"measure.{name} \\(foo\\) does not apply in the lab"):
+        in_empty_run(tmp_path, chosen, sealed_scenarios)
+
+
+def test_how_fast_calls_are_made_is_no_part_of_a_runs_name():
+    slow = settings_from({"target": "lab/mini", "calls": {"concurrency": 1}}, where="test")
+    assert run_name(slow) == run_name(CycleSettings(target="lab/mini"))

@@ -33,6 +33,8 @@ R = TypeVar("R")
 GREEDY_ROLES: frozenset[str] = frozenset({"target", "judge"})
 CREATIVE_TEMPERATURE = 0.7
 MESSAGE_OVERHEAD_TOKENS = 8
+SPARE = 4
+"""Conversations held for each slot of an endpoint."""
 BYTES_PER_TOKEN = 3
 """A cautious guess (English has about 4), used for caps and limits before a call, never for what is reported."""
 
@@ -56,7 +58,6 @@ class Calls:
         self._prices = prices or PriceTable.packaged()
         self._paces: dict[str, Pace] = {}
         self._minutes: dict[str, Minute | None] = {}
-        self._orders: dict[tuple[str, int], int] = {}
         self._reported: dict[str, Counter[tuple[str, str | None]]] = {}
 
     def line(self, model: Model, role: Role, settings: ModelSettings | None = None) -> "Line":
@@ -72,9 +73,13 @@ class Calls:
 
     @property
     def width(self) -> int:
-        """Conversations to hold at a time so that every endpoint is kept busy: the slots of all of them together."""
+        """Conversations to hold at a time so that every endpoint is kept busy: the slots of all of them together.
+
+        Several for each slot, served in the order of their asking: while one waits to try a failed call again another
+        takes its slot, and all end close together, so that no slot is idle for the length of a late conversation.
+        """
         bounded = [pace.most for pace in self._paces.values() if pace.most < 1 << 30]
-        return max(sum(bounded), self.settings.concurrency)
+        return SPARE * max(sum(bounded), self.settings.concurrency)
 
     @property
     def slowdowns(self) -> int:
@@ -104,10 +109,6 @@ class Calls:
             minute = Minute(settings.requests_per_minute, settings.tokens_per_minute) if limited else None
             self._minutes[model.identity] = minute
         return self._minutes[model.identity]
-
-    def order_of(self, scenario_id: str, sample: int) -> int:
-        """Number conversations as they first appear; the earlier one is served first where slots are short."""
-        return self._orders.setdefault((scenario_id, sample), len(self._orders))
 
     def note(self, name: str, reply: Reply) -> None:
         """Record under which name and fingerprint a model answered."""
@@ -140,7 +141,7 @@ class Line:
         technique, a generation) inside `scenario_id`.
         """
         seed = orjson.dumps((self.role, scenario_id, sample, self.model.identity))
-        return CallThread(self, seed, order=self.calls.order_of(scenario_id, sample))
+        return CallThread(self, seed)
 
     def decoding_bytes(self, decoding: Decoding) -> bytes:
         """Digest a decoding, remembering the last one."""
@@ -164,11 +165,11 @@ class Line:
             return decoding
         return decoding.model_copy(update={"seed": int.from_bytes(key[:4]) & 0x7FFFFFFF})
 
-    async def answer(self, messages: Sequence[Message], decoding: Decoding, order: int) -> Reply:
+    async def answer(self, messages: Sequence[Message], decoding: Decoding) -> Reply:
         """Ask the model, trying again as the settings allow. Raises CallFailed, BudgetSpent or ModelError."""
         pace, tries = self._pace, 0
         while True:
-            await pace.enter(order)
+            await pace.enter()
             try:
                 reply = await self._try(messages, decoding)
             except TryAgain as failure:
@@ -254,10 +255,9 @@ class Line:
 class CallThread:
     """One party's side of one conversation (types.Thread). Ask in a fixed order: the keys follow it."""
 
-    def __init__(self, line: Line, seed: bytes, *, order: int) -> None:
+    def __init__(self, line: Line, seed: bytes) -> None:
         self._line = line
         self._seed = seed
-        self._order = order
         self._hash = hashlib.blake2b(seed, digest_size=16)
         self._hashed: tuple[Message, ...] = ()
         self._asked: dict[bytes, int] = {}
@@ -270,12 +270,12 @@ class CallThread:
         messages = line.with_system(messages)
         journal = line.calls.journal
         if journal is None:
-            return await line.answer(messages, decoding, self._order)
+            return await line.answer(messages, decoding)
         key = self._key(messages, decoding)
         if (kept := journal.get(key)) is not None:
             line.kept(kept)
             return kept
-        reply = await line.answer(messages, line.drawn_by(key, decoding), self._order)
+        reply = await line.answer(messages, line.drawn_by(key, decoding))
         journal.put(key, reply)
         await journal.written()
         return reply
@@ -283,7 +283,7 @@ class CallThread:
     def fork(self) -> "CallThread":
         """Branch here. Forks are numbered in the order they are made, so that equal questions draw anew on each."""
         self._forks += 1
-        return CallThread(self._line, self._seed + b"/%d" % self._forks, order=self._order)
+        return CallThread(self._line, self._seed + b"/%d" % self._forks)
 
     def _key(self, messages: Sequence[Message], decoding: Decoding) -> bytes:
         self._hash_new(messages)

@@ -13,7 +13,7 @@ import orjson
 
 from breakfix.calls import each
 from breakfix.conversations.dialogue import converse
-from breakfix.errors import DataError
+from breakfix.errors import DataError, SettingsError
 from breakfix.identity import digest
 from breakfix.prices import Forecast, PriceTable, forecast_dialogues
 from breakfix.project import Run, write_whole
@@ -97,12 +97,23 @@ def sealed_scenarios(run: Run) -> list[Scenario]:
     """Choose the scenarios of a benchmark: `conversations` per measure, the same for the same settings and seed."""
     settings = run.settings.measure
     if is_lab(run.settings):
+        refuse_choices(settings)
         return lab_benchmark(settings, seed=run.settings.seed)
     if files := settings.scenarios or _recorded(run):
         return _published(files, settings)
     from breakfix.scenarios.library import build_scenarios
 
     return build_scenarios(settings, harms(), split="sealed", seed=run.settings.seed)
+
+
+def refuse_choices(settings: MeasureSettings) -> None:
+    """Refuse what the lab would ignore. Raises SettingsError."""
+    for name, chosen in (("harms", settings.harms), ("scenarios", settings.scenarios)):
+        if chosen:
+            raise SettingsError(
+                f"measure.{name} ({', '.join(chosen)}) does not apply in the lab, which has scenarios of its own."
+                f" Leave --{name} out, or name models for simulator and judge."
+            )
 
 
 def lab_benchmark(settings: MeasureSettings, *, seed: int) -> list[Scenario]:

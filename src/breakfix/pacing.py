@@ -6,7 +6,6 @@ conversation that started first goes first, so that conversations finish instead
 """
 
 import asyncio
-import heapq
 import random
 import time
 from collections import deque
@@ -98,22 +97,20 @@ class Pace:
         """Slots now: halved in trouble, grown back one by one."""
         self.busy = 0
         self.slowdowns = 0
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._entered = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._recent: deque[bool] = deque(maxlen=RECENT)
         self._credit = 0
         self._closed_until = 0.0
 
-    async def enter(self, order: int) -> None:
-        """Take a slot; the lowest `order` is served first."""
+    async def enter(self) -> None:
+        """Take a slot; who asked first is served first."""
         if self._closed_until:
             await self._wait_until_open()
         if self.busy < self.limit and not self._waiting:
             self.busy += 1
             return
         future = asyncio.get_running_loop().create_future()
-        self._entered += 1
-        heapq.heappush(self._waiting, (order, self._entered, future))
+        self._waiting.append(future)
         try:
             await future
         except asyncio.CancelledError:
@@ -151,7 +148,7 @@ class Pace:
 
     def _wake(self) -> None:
         while self._waiting and self.busy < self.limit:
-            future = heapq.heappop(self._waiting)[2]
+            future = self._waiting.popleft()
             if not future.done():
                 self.busy += 1
                 future.set_result(None)

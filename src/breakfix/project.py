@@ -19,7 +19,7 @@ from breakfix.journal import Journal, journal_path
 from breakfix.models.open import open_model
 from breakfix.progress import Progress, Silent
 from breakfix.protocols import Model
-from breakfix.settings import CycleSettings, ModelSettings, dump_settings
+from breakfix.settings import CallSettings, CycleSettings, ModelSettings, dump_settings
 
 if TYPE_CHECKING:
     from breakfix.store.store import Store
@@ -112,9 +112,13 @@ async def open_run(
 
 
 def run_name(settings: CycleSettings) -> str:
-    """Name a run after its target, the day and its settings: the same command finds it again the same day."""
+    """Name a run after its target, the day and its settings: the same command finds it again the same day.
+
+    How fast calls are made, and under which caps, is no part of the name: it may change before a run is continued.
+    """
+    told_apart = digest(settings.model_copy(update={"calls": CallSettings()}))[:6]
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", settings.target or "run").strip("-.")[-40:].lstrip("-.")
-    return f"{slug or 'run'}-{datetime.now(UTC).date().isoformat()}-{digest(settings)[:6]}"
+    return f"{slug or 'run'}-{datetime.now(UTC).date().isoformat()}-{told_apart}"
 
 
 def _is_bare(folder: Path) -> bool:

@@ -83,11 +83,14 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
 
 
 def other_targets(run: Run) -> list[Scorecard]:
-    """Give the newest scorecard of every other run here that the same judge judged: models to stand beside."""
-    record = run.store.run(run.name)
-    others = [each.record for each in run.store.runs() if each.record.run != run.name]
-    paths = [run.folder.parent / other.run / "scorecard.json" for other in others if other.judge_id == record.judge_id]
-    return [Scorecard.model_validate_json(path.read_bytes()) for path in paths if path.exists()]
+    """Give the newest scorecard of every other run here with the same judge and scenarios: models to stand beside."""
+    names = [each.record.run for each in run.store.runs() if each.record.run != run.name]
+    paths = [run.folder.parent / name / "scorecard.json" for name in names]
+    cards = [Scorecard.model_validate_json(path.read_bytes()) for path in paths if path.exists()]
+    asked = digest(sorted({one.id for one in run.store.scenarios(run.name, split="sealed")}))
+    judge_id = run.store.run(run.name).judge_id
+    alike = [card for card in cards if (card.judge_id, card.scenarios_id) == (judge_id, asked)]
+    return [card.model_copy(update={"target": f"{card.target} (run {card.run})"}) for card in alike]
 
 
 def read(run: Run) -> Kept:
@@ -207,15 +210,18 @@ def _outcome(kept: Kept, conversation: Conversation) -> str:
     return outcome_of(kept.scenarios[conversation.scenario_id], conversation, kept.verdicts.get(conversation.id))
 
 
-def _usage(run: Run) -> Usage:
+def _usage(run: Run) -> Usage | None:
+    """Give what this command took; None for one that asked nothing, which would otherwise show a run as free."""
     total = run.calls.counts.total
+    if not (total.calls or total.journalled):
+        return None
     return Usage(
         calls=total.calls,
         journalled=total.journalled,
         failed=total.failed,
         prompt_tokens=total.prompt_tokens,
         completion_tokens=total.completion_tokens,
-        cost_usd=total.cost_usd,
+        cost_usd=total.cost_usd or None,
     )
 
 

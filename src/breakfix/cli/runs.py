@@ -71,7 +71,7 @@ def list_runs(store: StoreFolder = STORE, as_json: Json = False) -> None:
 def export_run(
     run: Annotated[str, typer.Argument(metavar="RUN")],
     rows: Annotated[RowKinds, typer.Option("--rows", help="Which rows.")] = RowKinds.conversations,
-    form: Annotated[FileForms, typer.Option("--format", help="Parquet needs the [parquet] extra.")] = FileForms.jsonl,
+    form: Annotated[FileForms, typer.Option("--format", help="Parquet needs the parquet extra.")] = FileForms.jsonl,
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Default: RUN-ROWS.FORMAT here.")] = None,
     store: StoreFolder = STORE,
 ) -> None:

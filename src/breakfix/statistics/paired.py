@@ -94,14 +94,15 @@ def paired_interval(
     """Bound the mean difference of values from 0 to `top` by the method that their clusters allow.
 
     Newcombe's paired interval where all are 0 or `top` and every cluster is single; else a cluster bootstrap of the
-    differences; and where fewer than five clusters changed at all, Newcombe's with each cluster counted once.
+    differences; and where fewer than five clusters changed, or all alike, Newcombe's with each cluster counted once.
     """
     differences = [late - early for early, late in zip(before, after, strict=True)]
-    totals, _ = cluster_sums(differences, clusters)
+    totals, sizes = cluster_sums(differences, clusters)
+    is_varied = len({total / size for total, size in zip(totals, sizes, strict=True)}) > 1
     is_binary = all(value in (0, top) for value in (*before, *after))
     if len(totals) == len(differences) and is_binary:
         low, high = newcombe_paired(_pair_table(before, after), precision.level)
-    elif sum(total != 0 for total in totals) >= FEWEST_MIXED_CLUSTERS and len(set(totals)) > 1:
+    elif is_varied and sum(total != 0 for total in totals) >= FEWEST_MIXED_CLUSTERS:
         return cluster_bootstrap_mean(differences, clusters, precision)
     elif is_binary:
         scale = len(totals) / len(differences)
