@@ -48,6 +48,8 @@ async def curate(
     taken = worth_teaching(run, findings, number)
     besieger = Besieger(run, open_target(run, target), open_attacker(run), lesson.judge, f"{stage}-more")
     failures = await gather_failures(besieger, taken, stage=stage)
+    if not taken:
+        run.progress.note("No findings to repair: the dataset holds other data only, and no pairs of the target's own.")
     run.progress.stage(f"curate round {number}", len(taken))
     repaired = Rows()
     for finding in taken:

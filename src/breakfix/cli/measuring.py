@@ -113,6 +113,8 @@ def compare(
     from breakfix.cli.results import GATE_EXIT, print_json, show_comparisons, show_gate
     from breakfix.cli.session import Given, Place, settle
 
+    if before == after:
+        raise typer.BadParameter("the same measurement twice; name two, as in demo:base demo:round-2")
     early, late = (_measurement(Place(store, out), name) for name in (before, after))
     whole = settle(Place(store, out, late.card.run), Given(settings, overrides))
     from breakfix.compare import compare as contrast
