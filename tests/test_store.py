@@ -293,3 +293,11 @@ def test_a_failed_export_leaves_no_half_file(store: Store, tmp_path: Path):
     with pytest.raises(BreakfixError, match="No run"):
         export_rows(store, "r", "findings", path=tmp_path / "f.csv", form="csv")
     assert list(tmp_path.glob("f.*")) == []
+
+
+def test_a_killed_run_is_listed_as_interrupted(tmp_path: Path):
+    with Store.open(tmp_path) as store:
+        with store.lock_run("mine"):
+            store.save_run("mine", status="running")
+            assert [each.record.status for each in store.runs()] == ["running"]
+        assert [each.record.status for each in store.runs()] == ["interrupted"]

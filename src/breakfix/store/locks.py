@@ -23,6 +23,20 @@ def hold(path: Path, run: str) -> Generator[None]:
         os.close(handle)
 
 
+def is_held(path: Path) -> bool:
+    """Tell whether a process holds the lock; one that was killed holds none."""
+    if not path.exists():
+        return False
+    handle = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _take(handle: int, run: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

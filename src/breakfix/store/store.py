@@ -18,7 +18,7 @@ from sqlalchemy.exc import DatabaseError
 
 from breakfix.errors import StoreError
 from breakfix.store import tables
-from breakfix.store.locks import hold
+from breakfix.store.locks import hold, is_held
 from breakfix.store.migrations import prepare
 from breakfix.store.records import RoundRecord, RunRecord, RunStatus, RunSummary, SealedOpening
 from breakfix.types import Checkpoint, Conversation, Dataset, Finding, Noun, Scenario, Verdict
@@ -114,7 +114,7 @@ class Store:
         counts = {table.name: self._counts(table) for table in counted}
         records = sorted(self._nouns(RunRecord, select(tables.runs.c.body)), key=lambda record: record.created)
         return [
-            RunSummary(record=each, **{name: rows.get(each.run, 0) for name, rows in counts.items()})
+            RunSummary(record=self._as_it_is(each), **{name: rows.get(each.run, 0) for name, rows in counts.items()})
             for each in records
         ]
 
@@ -267,6 +267,11 @@ class Store:
         return [SealedOpening(run=of, at=at, why=why) for of, at, why in rows]
 
     # ── the file ──
+
+    def _as_it_is(self, record: RunRecord) -> RunRecord:
+        """Call a run interrupted that was killed: it could not say so itself, but it no longer holds its lock."""
+        is_dead = record.status == "running" and not is_held(self.folder / "locks" / f"{record.run}.lock")
+        return record.model_copy(update={"status": "interrupted"}) if is_dead else record
 
     def _record(self, run: str) -> RunRecord | None:
         return next(iter(list(self._nouns(RunRecord, _selected(tables.runs, {"run": run})))), None)
