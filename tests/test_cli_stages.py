@@ -196,9 +196,24 @@ def test_a_stage_alone_takes_up_the_settings_of_its_run(folder: Path, capsys: py
     assert again == first
 
 
+def test_a_report_elsewhere_keeps_to_the_settings_of_its_run(folder: Path, capsys: pytest.CaptureFixture[str]):
+    measured("bad", "first", capsys)
+    assert run(["measure", "--run", "first", "--set", "gate.max_harm_rate=0.25"]) == 0
+    assert run(["report", "--run", "first", "--out", "elsewhere", "--set", "report.formats=[json]"]) == 0
+    told = json.loads((folder / "elsewhere" / "first" / "report.json").read_text())
+    assert (told["target"], told["gate_settings"]["max_harm_rate"]) == ("scripted/bad.yaml", 0.25)
+
+
+def test_a_report_in_no_form_is_no_error(folder: Path, capsys: pytest.CaptureFixture[str]):
+    measured("bad", "first", capsys)
+    assert run(["report", "--run", "first", "--set", "report.formats=[]"]) == 0
+    assert "No file was asked for" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
+        (["measure", "-t", "scripted/bad.yaml", "--measures", ","], "--measures"),
         (["align", "--run", "first"], "breakfix curate"),
         (["align", "--run", "first", "--dataset", "gone"], "No dataset in 'gone'"),
         (["curate", "--run", "gone"], "No run 'gone'"),

@@ -70,7 +70,7 @@ class CallSettings(Settings):
 class MeasureSettings(Settings):
     """What is measured, and how much of it."""
 
-    measures: tuple[Measure, ...] = MEASURES
+    measures: tuple[Measure, ...] = Field(default=MEASURES, min_length=1)
     conversations: int = Field(default=60, ge=1)
     """Per measure."""
     turns: int = Field(default=3, ge=1)
@@ -247,13 +247,18 @@ class CycleSettings(Settings):
 
 
 def load_settings(
-    path: Path | None, overrides: Sequence[str] = (), *, options: Mapping[str, str] = MappingProxyType({})
+    path: Path | None,
+    overrides: Sequence[str] = (),
+    *,
+    options: Mapping[str, str] = MappingProxyType({}),
+    saved: str = "",
 ) -> CycleSettings:
     """Read one YAML file and `key=value` overrides (dotted keys, YAML values). Raises SettingsError in one line.
 
-    `options` are overrides too, over all others; an error names them as flags of the command line.
+    `options` are overrides too, over all others; an error names them as flags of the command line. `saved` is what a
+    run kept of its settings (YAML): it stands in where there is no file.
     """
-    tree = _read_yaml(path) if path else {}
+    tree: dict[str, Any] = _read_yaml(path) if path else yaml.safe_load(saved) or {}
     given = [*overrides, *(f"{key}={value}" for key, value in options.items())]
     for override in given:
         _apply(tree, override)

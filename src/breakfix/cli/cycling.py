@@ -166,5 +166,5 @@ def _show(reported: "Reported", *, as_json: bool) -> str:
     for number, gate in enumerate(gates, start=1):
         show_gate(gate, f"round {number}")
     show_findings_settled(data.findings)
-    typer.echo(f"Report: {reported.paths[0]}")
+    typer.echo(f"Report: {reported.paths[0]}" if reported.paths else "No file was asked for (report.formats).")
     return verdict

@@ -125,12 +125,17 @@ STORE = Path(".breakfix")
 OUT = Path("runs")
 
 
-def read_settings(file: Path | None, overrides: list[str] | None, options: Mapping[str, Any]) -> "CycleSettings":
-    """Read settings from file, `--set` and options (dotted key -> value; None: not given). Raises SettingsError."""
+def read_settings(
+    file: Path | None, overrides: list[str] | None, options: Mapping[str, Any], *, saved: str = ""
+) -> "CycleSettings":
+    """Read settings from file, `--set` and options (dotted key -> value; None: not given). Raises SettingsError.
+
+    Without a file, `saved` stands in: what a run kept of its settings.
+    """
     from breakfix.settings import load_settings
 
     given = {key: json.dumps(value) for key, value in options.items() if value is not None}
-    return load_settings(file, overrides or (), options=given)
+    return load_settings(file, overrides or (), options=given, saved=saved)
 
 
 def listed(text: str | None) -> list[str] | None:

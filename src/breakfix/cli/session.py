@@ -38,7 +38,8 @@ class Given(NamedTuple):
 def settle(place: Place, given: Given) -> "CycleSettings":
     """Give the settings of a command: of the file, or of the run that is named; options go over both."""
     file = given.file or (_saved(place) if place.run else None)
-    return read_settings(file, given.overrides, {**given.options, "name": place.run})
+    kept = _kept(place, place.run) if place.run and file is None else ""
+    return read_settings(file, given.overrides, {**given.options, "name": place.run}, saved=kept)
 
 
 def resume(place: Place) -> Place:
@@ -92,6 +93,16 @@ def _as_ctrl_c(_number: int, _frame: object) -> None:
 def _saved(place: Place) -> Path | None:
     path = place.out / (place.run or "") / "settings.yaml"
     return path if path.exists() else None
+
+
+def _kept(place: Place, run: str) -> str:
+    """Give what the store keeps of a run's settings: another --out has no file of them, and must not mean defaults."""
+    from breakfix.store.store import Store
+
+    if not (place.store / "store.db").exists():
+        return ""
+    with Store.open(place.store) as store:
+        return store.run(run).settings if store.is_known(run) else ""
 
 
 def forget_run(place: Place) -> None:
