@@ -62,6 +62,7 @@ def test_what_is_no_text_of_either_side_is_left_out_and_counted():
     [
         (["Ask", "Yes"], "stop", False, "turns", None),
         (["Ask", "Cut"], "content_filter", False, "filtered", None),
+        (["Ask", "Yes", "More", ""], "content_filter", False, "filtered", None),
         (["Ask", "Yes"], "stop", True, "failed", "target"),
         (["Ask"], "stop", False, "failed", "target"),
     ],
@@ -77,6 +78,8 @@ def test_how_a_foreign_sample_ended_is_kept(messages: list[str], stop: str, erro
     )  # fmt: skip
     told = told_by(sample, Origin("r", "task", "t"), JAILBREAK, Counter())
     assert told and (told.conversation.stopped, told.conversation.failed) == (stopped, failed)
+    answers = [turn.finish_reason for turn in told.conversation.turns if turn.role == "assistant"]
+    assert answers[:1] == ([] if len(messages) < 2 else ["filtered" if messages[-1] == "Cut" else "stop"])
     assert told.conversation.sample == 1 and "words of the model" not in (told.conversation.failure or "")
 
 

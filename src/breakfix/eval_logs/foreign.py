@@ -47,7 +47,8 @@ def told_by(sample: "EvalSample", origin: Origin, meaning: Meaning, dropped: Cou
     if not turns:
         dropped["samples without a word"] += 1
         return None
-    turns = _finished(turns, "stop" if output.empty else FINISH.get(output.stop_reason, "stop"))
+    finish_reason = "stop" if output.empty else FINISH.get(output.stop_reason, "stop")
+    turns = _finished(turns, finish_reason)
     asked = next((turn.content for turn in turns if turn.role == "user"), None)
     family = f"inspect/{origin.task}/{sample.id}"
     harm, area = _filed(turns, meaning)
@@ -74,7 +75,7 @@ def told_by(sample: "EvalSample", origin: Origin, meaning: Meaning, dropped: Cou
         users="recorded",
         turns=turns,
         queries=sum(turn.role == "assistant" for turn in turns),
-        **_ending(sample, turns),
+        **_ending(sample, turns, is_filtered=finish_reason == "filtered"),
     )
     return Told(scenario, said)
 
@@ -135,8 +136,8 @@ def _count_dropped(message: "ChatMessage", dropped: Counter[str]) -> None:
 
 
 def _finished(turns: tuple[Message, ...], finish_reason: str) -> tuple[Message, ...]:
-    """Mark the answers as ended, the last one as the log says."""
-    last = max((place for place, turn in enumerate(turns) if turn.role == "assistant"), default=-1)
+    """Mark the answers as ended, the one that comes last as the log says; of one without text nothing came here."""
+    last = len(turns) - 1
     return tuple(
         turn
         if turn.role == "user"
@@ -145,11 +146,11 @@ def _finished(turns: tuple[Message, ...], finish_reason: str) -> tuple[Message, 
     )
 
 
-def _ending(sample: "EvalSample", turns: tuple[Message, ...]) -> dict[str, Any]:
+def _ending(sample: "EvalSample", turns: tuple[Message, ...], *, is_filtered: bool) -> dict[str, Any]:
     """Say why a foreign conversation stopped. An error's own words may repeat what was said, and stay out."""
     if sample.error is not None:
         return {"stopped": "failed", "failed": "target", "failure": "the sample ended with an error in Inspect"}
-    if turns[-1].finish_reason == "filtered":
+    if is_filtered:
         return {"stopped": "filtered", "failure": "the provider's content filter withheld the answer"}
     if all(turn.role == "user" for turn in turns):
         return {"stopped": "failed", "failed": "target", "failure": "the log holds no answer"}
