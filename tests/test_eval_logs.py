@@ -185,6 +185,9 @@ def test_an_export_that_fails_leaves_no_file(run: Run, tmp_path: Path):
     run.store.add_conversations("r", [talk("Ask", "Yes", id="c9", scenario_id="gone")])
     with pytest.raises(DataError, match="not its scenario 'gone'"):
         write_log(run, tmp_path / "r.eval")
+    (tmp_path / "a file").write_text("kept")
+    with pytest.raises(DataError, match=r"Cannot write .*choose another --to"):
+        write_log(run, tmp_path / "a file" / "r.eval")
     assert not list(tmp_path.glob("*.eval*"))
 
 
@@ -214,6 +217,20 @@ def test_foreign_scores_stay_beside_the_conversations(foreign: Path, tmp_path: P
         ("a/b", 1, "includes", "C"), ("a/b", 2, "includes", "C"), (2, 1, "includes", "I"), (2, 2, "includes", "I"),
     }  # fmt: skip
     assert {row["conversation_id"] for row in rows} == {each.id for each in held(other, "plain")[1]}
+
+
+def test_scores_of_two_logs_stand_in_one_file_each_once(foreign: Path, tmp_path: Path):
+    other = elsewhere(tmp_path)
+    path = other.out / "plain" / "scores.jsonl"
+    bring_log(other, foreign, run="plain", meaning=JAILBREAK)
+    first = path.read_text().splitlines()
+    path.write_text(path.read_text() + '{"conversation_id":"of another log","value":1}\n')
+    bring_log(other, foreign, run="plain", meaning=JAILBREAK)
+    assert sorted(path.read_text().splitlines()) == sorted([*first, '{"conversation_id":"of another log","value":1}'])
+    path.write_text("no row\n")
+    with pytest.raises(DataError, match=r"scores\.jsonl.*Move it away"):
+        bring_log(other, foreign, run="plain", meaning=JAILBREAK)
+    assert path.read_text() == "no row\n"
 
 
 def test_an_older_json_log_is_read_too(foreign: Path, tmp_path: Path):
@@ -277,7 +294,11 @@ def test_a_judge_may_judge_what_a_log_brought_and_failures_become_findings(
     with Store.open(Path(".breakfix")) as store:
         (finding,) = store.findings("p")
         assert (finding.harm, finding.succeeded, finding.tried) == ("fraud", 4, 4)
-        assert store.run("p").judge_id == next(store.verdicts("p")).judge_id
+        verdict = next(store.verdicts("p"))
+        assert store.run("p").judge_id == verdict.judge_id
+        store.add_verdicts("p", [verdict.model_copy(update={"severity": None, "unscored": "the endpoint was down"})])
+    mended = inside(capsys, *words, "--harm", "fraud", "--judge", "scripted/judge.yaml")
+    assert "scripted/judge.yaml gave 1 verdicts; 1 findings in p." in mended.stdout
 
 
 def test_without_the_extra_both_ways_say_how_to_get_it(

@@ -7,7 +7,7 @@ yet; its scores are laid beside them in `scores.jsonl`, since nobody knows what 
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -121,13 +121,33 @@ def _write(file: IO[bytes], rows: Iterable[dict[str, Any]]) -> int:
 
 
 def _publish(file: IO[bytes], path: Path) -> None:
+    """Lay the scores beside those of other logs; of a log that came before, they replace the old ones."""
     file.seek(0)
+    brought = {orjson.loads(line)["conversation_id"] for line in file}
+    file.seek(0)
+    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as target:
+        with part.open("wb") as target:
+            target.writelines(_others(path, brought))
             shutil.copyfileobj(file, target)
+        part.replace(path)
     except OSError as error:
         raise DataError(f"Cannot write {str(path)!r}: {error.strerror}. Give another place with --out.") from None
+
+
+def _others(path: Path, brought: Collection[str]) -> Iterator[bytes]:
+    """Give the rows of a file of scores that are about other conversations than these. Raises DataError."""
+    if not path.exists():
+        return
+    with path.open("rb") as known:
+        for line in known:
+            try:
+                is_other = orjson.loads(line)["conversation_id"] not in brought
+            except (ValueError, KeyError, TypeError):
+                raise DataError(f"{str(path)!r} holds a line that is no row of scores. Move it away.") from None
+            if is_other:
+                yield line
 
 
 def _settle(store: "Store", run: str, opened: Opened, *, folder: Path) -> None:

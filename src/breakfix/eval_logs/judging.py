@@ -23,7 +23,7 @@ class Judged(NamedTuple):
 
 
 async def judge_brought(run: Run) -> Judged:
-    """Judge what the run's judge has not judged yet, and group what failed into findings of round 1."""
+    """Judge what the run's judge has not judged yet, or left unscored; group what failed into findings of round 1."""
     judge = open_judge(run)
     check_judge(run.settings, list(run.store.scenarios(run.name)))
     run.store.save_run(run.name, status="running", **facts_of(run, judge, target=run.settings.target or ""))
@@ -44,7 +44,7 @@ async def judge_brought(run: Run) -> Judged:
 
 def _waiting(run: Run, judge_id: str) -> Iterator[Recorded]:
     for told in told_in(run, scenarios_in(run)):
-        if all(verdict.judge_id != judge_id for verdict in told.verdicts):
+        if all(verdict.judge_id != judge_id or verdict.unscored for verdict in told.verdicts):
             yield Recorded(told.conversation.id, told.scenario, told.conversation)
 
 

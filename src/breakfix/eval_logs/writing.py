@@ -7,6 +7,7 @@ The file is written sample by sample, so a run of any length needs little memory
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib import metadata
 from itertools import groupby
 from operator import itemgetter
@@ -51,7 +52,8 @@ def write_log(run: Run, path: Path) -> int:
             f"Cannot write {str(path)!r}: {error.strerror}. Free some space or choose another --to."
         ) from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that is none has no such file either
+            part.unlink()
     return count
 
 
