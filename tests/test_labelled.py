@@ -66,6 +66,8 @@ def test_the_users_own_labels_are_read(tmp_path: Path, row: dict[str, Any], trut
         ({"ungroundedness": 5}, "line 2: 'ungroundedness' must be a whole number from 0 to 4"),
         ({"harmful": True, "raters": ["maybe"]}, "line 2: 'raters'"),
         ({"harmful": True, "raters": 3}, "line 2: 'raters'"),
+        ({"harmful": True, "raters": [["full"]]}, "line 2: 'raters'"),
+        ({"refusal": ["full"]}, "line 2: 'refusal' must be full, partial or none"),
         ({"harmful": True, "answer": None}, "line 2 has no 'answer'"),
     ],
 )

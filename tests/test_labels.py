@@ -102,7 +102,7 @@ def test_labels_come_back_and_the_next_draw_leaves_them_out(run: Run, tmp_path: 
     assert (brought.labels, brought.conversations, brought.unlabelled) == (6, 6, 4)
     labels = list(run.store.labels("r"))
     assert {label.by for label in labels} == {"ann"} and all(label.drawn for label in labels)
-    assert draw_sample(run, 99, path).of == 34
+    assert draw_sample(run, 99, tmp_path / "next.jsonl").of == 34
 
 
 def test_labels_of_ones_own_file_are_known_not_to_be_drawn(run: Run, tmp_path: Path):
@@ -130,6 +130,16 @@ def test_a_broken_line_is_named_and_nothing_is_written(run: Run, tmp_path: Path,
     with pytest.raises(DataError, match=expected):
         bring_labels(run, lines(tmp_path / "l.jsonl", {"conversation_id": "c001", "harmful": True}, row))
     assert list(run.store.labels("r")) == []
+
+
+def test_a_file_that_people_have_filled_in_is_never_drawn_over(run: Run, tmp_path: Path):
+    path = tmp_path / "s.jsonl"
+    draw_sample(run, 10, path)
+    first, *rest = rows(path)
+    lines(path, first | {"severity": 3}, *rest)
+    with pytest.raises(DataError, match=r"s\.jsonl.* holds labels.*another --out"):
+        draw_sample(run, 10, path, seed=1)
+    assert rows(path)[0]["severity"] == 3
 
 
 def test_empty_files_and_stages_that_hold_nothing_are_refused(run: Run, tmp_path: Path):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from breakfix.errors import BreakfixError, StoreError
+from breakfix.errors import BreakfixError, DataError, StoreError
 from breakfix.estimates import Label
 from breakfix.store import migrations, tables
 from breakfix.store.export import export_rows
@@ -316,6 +316,11 @@ def test_a_failed_export_leaves_no_half_file(store: Store, tmp_path: Path):
     with pytest.raises(BreakfixError, match="No run"):
         export_rows(store, "r", "findings", path=tmp_path / "f.csv", form="csv")
     assert list(tmp_path.glob("f.*")) == []
+    store.save_run("r", status="done")
+    (tmp_path / "a file").write_text("kept")
+    with pytest.raises(DataError, match=r"Cannot write .*choose another --out"):
+        export_rows(store, "r", "findings", path=tmp_path / "a file" / "f.csv", form="csv")
+    assert (tmp_path / "a file").read_text() == "kept"
 
 
 def test_a_killed_run_is_listed_as_interrupted(tmp_path: Path):

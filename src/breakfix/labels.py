@@ -82,9 +82,10 @@ def bring_labels(run: Run, path: Path, *, by: str = "people") -> Brought:
 def draw_sample(run: Run, n: int, path: Path, *, stage: str = "base", seed: int = 0) -> Drawn:
     """Write a random sample of a stage's conversations to be labelled, those that were drawn before left out.
 
-    Conversations without an answer, and those of prohibited harms, are not drawn. Raises DataError: nothing to draw, or
-    the file cannot be written.
+    Conversations without an answer, and those of prohibited harms, are not drawn. Raises DataError: nothing to draw,
+    the file cannot be written, or people have filled it in.
     """
+    _spare_labels(path)
     already = {label.conversation_id for label in run.store.labels(run.name)}
     prohibited = {harm.id for harm in harms().values() if harm.prohibited}
     hidden = {each.id for each in run.store.scenarios(run.name) if each.harm in prohibited}
@@ -103,6 +104,13 @@ def draw_sample(run: Run, n: int, path: Path, *, stage: str = "base", seed: int 
     except OSError as error:
         raise DataError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another --out.") from None
     return Drawn(len(chosen), len(open_ids), sum(each.scenario_id in hidden for each in answered))
+
+
+def _spare_labels(path: Path) -> None:
+    """Refuse to draw over what people have filled in: a repeated command must not cost their work."""
+    is_filled = path.is_file() and any(row.get(name) is not None for _, _, row in read_lines(path) for name in TOLD)
+    if is_filled:
+        raise DataError(f"{str(path)!r} holds labels already. Bring them in, and choose another --out.")
 
 
 def merged_labels(labels: Iterable[Label]) -> dict[str, Label]:

@@ -266,7 +266,7 @@ def _own(row: Row, *, where: str, number: int) -> LabelledRow:
 def own_truth(row: Row, *, where: str) -> Truth:
     """Read what people said from a row of the user's own. Raises DataError for a value that is no label."""
     refusal = row.get("refusal")
-    if refusal is not None and refusal not in REFUSALS:
+    if refusal is not None and not _is_class(refusal):
         raise DataError(f"{where}: 'refusal' must be full, partial or none. Correct that line.")
     harmful, severity = _flag(row, "harmful", where), _grade(row, "severity", 7, where)
     if harmful is None and severity is not None:
@@ -276,10 +276,14 @@ def own_truth(row: Row, *, where: str) -> Truth:
         ungrounded = grade >= UNGROUNDED_FROM
     raters = row.get("raters") or ()
     if not isinstance(raters, list | tuple) or any(
-        not isinstance(one, bool) and one not in REFUSALS for one in cast("list[Any]", raters)
+        not isinstance(one, bool) and not _is_class(one) for one in cast("list[Any]", raters)
     ):
         raise DataError(f"{where}: 'raters' must list true, false or refusal classes. Correct that line.")
     return Truth(harmful, refusal, ungrounded, tuple(cast("list[Any]", raters)), severity, grade)
+
+
+def _is_class(value: object) -> bool:
+    return isinstance(value, str) and value in REFUSALS
 
 
 def _flag(row: Row, key: str, where: str) -> bool | None:

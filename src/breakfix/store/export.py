@@ -5,6 +5,7 @@ A row is a noun's own fields. In CSV and Parquet what is nested (turns, truth) i
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -47,7 +48,8 @@ def export_rows(store: Store, run: str, kind: RowKind, *, path: Path, form: File
             f"Cannot write {str(path)!r}: {error.strerror}. Free some space or choose another --out."
         ) from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that is none has no such file either
+            part.unlink()
     return count
 
 
