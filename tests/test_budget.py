@@ -68,6 +68,19 @@ def test_calls_that_do_not_fit_wait_for_those_in_flight():
     assert asyncio.run(spend()) == 2
 
 
+def test_a_cap_on_calls_holds_for_those_who_waited_too():
+    async def spend() -> tuple[int, int]:
+        budget = Budget(CallSettings(max_calls=2, max_tokens=100))
+        await budget.admit(Claim(90, 0.0))
+        waiting = [asyncio.create_task(budget.admit(Claim(30, 0.0))) for _ in range(3)]
+        await asyncio.sleep(0)
+        budget.settle(Claim(90, 0.0), 0, 0.0)
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+        return budget.calls, sum(isinstance(one, BudgetSpent) for one in ended)
+
+    assert asyncio.run(spend()) == (2, 2)
+
+
 def test_a_cost_cap_needs_a_price(tmp_path: Path):
     with pytest.raises(SettingsError, match=r"no known price.*price_in"):
         calls_of(tmp_path, max_cost_usd=1.0).line(FakeModel(name="http://host/v1#m"), "target")

@@ -69,10 +69,8 @@ class Budget:
 
     async def admit(self, claim: Claim) -> None:
         """Reserve a call's dearest outcome, waiting for calls in flight if need be. Raises BudgetSpent."""
-        if self.max_calls is not None and self.calls >= self.max_calls:
-            raise BudgetSpent(f"The cap of {self.max_calls:,} calls is reached (calls.max_calls). {_CONTINUE}")
         while (full := self._what_is_full(claim)) is not None:
-            if not self._in_flight:
+            if not self._in_flight or self._has_no_call_left():
                 raise BudgetSpent(f"{full} {_CONTINUE}")
             future = asyncio.get_running_loop().create_future()
             self._settled.append(future)
@@ -98,7 +96,12 @@ class Budget:
         self.tokens += tokens
         self.cost_usd += cost_usd
 
+    def _has_no_call_left(self) -> bool:
+        return self.max_calls is not None and self.calls >= self.max_calls
+
     def _what_is_full(self, claim: Claim) -> str | None:
+        if self._has_no_call_left():
+            return f"The cap of {self.max_calls:,} calls is reached (calls.max_calls)."
         if self.max_tokens is not None and self.tokens + self._claimed.tokens + claim.tokens > self.max_tokens:
             return f"The cap of {self.max_tokens:,} tokens is reached (calls.max_tokens; {self.tokens:,} used)."
         if self.max_cost_usd is None or claim.cost_usd == 0:
