@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from breakfix.cli.live import Plain, clock, in_words, time_left, watch
-from breakfix.progress import Silent
+from breakfix.cli.live import Plain, clock, in_words, watch
+from breakfix.progress import Leg, Silent
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (75, "1:15"), (3725, "1:02:05")])
@@ -19,13 +19,6 @@ def test_a_duration_is_written_as_a_clock(seconds: float, text: str):
 
 def test_facts_are_written_in_words():
     assert in_words({"harm_rate": 0.25, "calls": 7, "cost": None}) == "harm rate 0.25  calls 7"
-
-
-@pytest.mark.parametrize(
-    ("count", "total", "text"), [(0, 10, ""), (5, None, ""), (5, 10, "about 0:10 left"), (10, 10, "about 0:00 left")]
-)
-def test_the_time_left_is_told_where_there_is_a_pace(count: int, total: int | None, text: str):
-    assert time_left(count, total, 10) == text
 
 
 def test_away_from_a_terminal_a_stage_is_two_lines_on_standard_error(capsys: pytest.CaptureFixture[str]):
@@ -49,6 +42,23 @@ def test_away_from_a_terminal_a_stage_is_two_lines_on_standard_error(capsys: pyt
     ]
 
 
+def test_where_stages_to_come_are_foreseen_each_begins_with_the_time_left_in_all(
+    capsys: pytest.CaptureFixture[str],
+):
+    told = Plain()
+    told.ahead([Leg("measure base", 20), Leg("measure round-1", 20), Leg("sft round 1", 20)])
+    for name in ("measure base", "measure round-1", "judge"):
+        told.stage(name, 20)
+        for _ in range(20):
+            told.advance()
+            time.sleep(0.001)
+        if name == "measure base":
+            told.ahead([Leg("measure round-1", 20)])
+    told.done()
+    began = [line for line in capsys.readouterr().err.splitlines() if "to do" in line]
+    assert began == ["measure base: 20 to do", "measure round-1: 20 to do  about 5 s left in all", "judge: 20 to do"]
+
+
 def test_a_stage_that_was_stopped_does_not_say_done(capsys: pytest.CaptureFixture[str]):
     watching = Plain()
     watching.stage("measure base", 3)
@@ -69,11 +79,13 @@ def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]):
 
 
 IN_A_TERMINAL = """
+import time
 from breakfix.cli.live import watch
 told = watch()
 told.stage("measure base", 4)
 for number in range(4):
     told.advance(harm_rate=0.25 * number)
+    time.sleep(0.3)
 told.note("a word [between]")
 told.stage("report")
 told.done()
@@ -92,5 +104,5 @@ def test_in_a_terminal_each_stage_leaves_one_line_and_results_stay_apart():
     drawn = os.read(ours, 100_000).decode()
     os.close(ours)
     assert out == b"the result\n"
-    assert "✓ measure base  4/4  harm rate 0.75  0:00" in drawn and "✓ report" in drawn
-    assert "a word [between]" in drawn
+    assert "✓ measure base  4/4  harm rate 0.75  0:0" in drawn and "✓ report" in drawn
+    assert "a word [between]" in drawn and "about 5 s left" in drawn

@@ -26,7 +26,7 @@ STAGES = {
 }  # fmt: skip
 LOOPS = {
     "project", "roles", "measure", "measured", "comparing", "redteam", "retest", "failures", "curate", "align",
-    "cycle", "reporting",
+    "cycle", "itinerary", "reporting",
     "plan", "forecasts", "watching", "judges", "judge_alone", "judge_cards", "labels", "corrections", "users",
     "eval_logs",
 }  # fmt: skip

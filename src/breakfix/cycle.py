@@ -15,6 +15,7 @@ from breakfix.curate import check_sources, curate, has_lessons
 from breakfix.errors import ModelError
 from breakfix.estimates import GateDecision
 from breakfix.forecasts import forecast_cycle
+from breakfix.itinerary import from_training, last_look, whole_cycle
 from breakfix.measure import measure, sealed_scenarios
 from breakfix.measured import Measurement
 from breakfix.project import Run
@@ -47,6 +48,7 @@ async def run_cycle(run: Run) -> Reported:
             run.progress.note("Nothing was found that could be taught, and curate.sources is empty: the rounds end.")
             return await report(run)
         dataset = await curate(run, siege.findings, target=state.target, stage=state.stage, number=number)
+        run.progress.ahead(from_training(run.settings, len(before.scores), number, dataset))
         checkpoint = await align(run, dataset, base=state.target, number=number)
         state = State(f"round-{number}", f"hf/{checkpoint.path}")
         await measure_sft_alone(run, checkpoint, number)
@@ -57,6 +59,7 @@ async def run_cycle(run: Run) -> Reported:
         close_round(run, number, dataset, checkpoint=checkpoint, decision=decision)
         if decision.verdict == "passed" and run.settings.stop_when_passed:
             break
+    run.progress.ahead(last_look(run.settings, number))
     await redteam(run, target=state.target, stage=state.stage, number=number + 1)
     return await report(run)
 
@@ -76,14 +79,15 @@ def look_ahead(run: Run) -> None:
     load_personas(settings.redteam.personas)
     resolve_recipe(settings.align)
     check_sources(run)
-    tell_forecast(run)
+    look_at_cost(run)
 
 
-def tell_forecast(run: Run) -> None:
-    """Say what the whole cycle may ask of endpoints, before it asks anything."""
+def look_at_cost(run: Run) -> None:
+    """Say what the whole cycle may ask of endpoints, and foresee its stages, before it asks anything."""
     conversations = len(sealed_scenarios(run)) * run.settings.measure.samples
     if forecast := forecast_cycle(run.settings, conversations):
         run.progress.note(f"Forecast for the cycle, at most: {forecast}.")
+    run.progress.ahead(whole_cycle(run.settings, conversations))
 
 
 def refuse_blindness(before: Measurement) -> None:

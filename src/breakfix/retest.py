@@ -75,7 +75,7 @@ async def make_attacks(who: Besieger, planned: Sequence[Attack]) -> None:
     async def one(attack: Attack) -> None:
         attempt = await attempted(who, attack)
         outbox.put(attempt.conversation, attempt.verdict)
-        who.run.progress.advance()
+        who.run.progress.advance(calls=who.run.calls.counts.total.calls)
 
     try:
         await each(planned, one, width=max(1, min(len(planned), who.run.calls.width)))

@@ -5,14 +5,17 @@ Standard output stays free for results.
 
 import sys
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
-from breakfix.progress import Fact, Progress, Silent
+from breakfix.cli.remaining import TimeLeft, told
+from breakfix.progress import Fact, Leg, Progress, Silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
+    from rich.progress import Task
 
 PLAIN_EVERY_S = 10.0
 DRAWN_A_SECOND = 4
@@ -34,21 +37,30 @@ class Plain:
         self._count = 0
         self._facts: dict[str, Fact] = {}
         self._began = self._said = 0.0
+        self._left = TimeLeft()
+
+    def ahead(self, legs: Sequence[Leg]) -> None:
+        """Reckon with the stages to come."""
+        self._left.ahead(legs)
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Begin a stage."""
         self.done()
         self._name, self._total, self._count, self._facts = name, total, 0, {}
         self._began = self._said = time.monotonic()
-        typer.echo(f"{name} ..." if total is None else f"{name}: {total} to do", err=True)
+        self._left.begin(self._began, name, total)
+        parts = [f"{name} ..." if total is None else f"{name}: {total} to do", self._told() if total else ""]
+        typer.echo("  ".join(part for part in parts if part), err=True)
 
     def advance(self, n: int = 1, **facts: Fact) -> None:
         """Count, and say so when it is time."""
         self._count += n
         self._facts.update(facts)
-        if time.monotonic() - self._said >= PLAIN_EVERY_S:
-            self._said = time.monotonic()
-            self._say(time_left(self._count, self._total, self._said - self._began))
+        now = time.monotonic()
+        self._left.advance(now, n, facts.get("calls"))
+        if now - self._said >= PLAIN_EVERY_S:
+            self._said = now
+            self._say(self._told())
 
     def note(self, text: str) -> None:
         """Say one line."""
@@ -64,8 +76,13 @@ class Plain:
 
     def _end(self, how: str) -> None:
         if self._name is not None:
-            self._say(f"{how} {clock(time.monotonic() - self._began)}")
+            now = time.monotonic()
+            self._left.end(now)
+            self._say(f"{how} {clock(now - self._began)}")
         self._name = None
+
+    def _told(self) -> str:
+        return told(self._left.left(time.monotonic()), whole=self._left.is_planned)
 
     def _say(self, ending: str) -> None:
         counted = "" if not self._count else f"{self._count}" if self._total is None else f"{self._count}/{self._total}"
@@ -83,13 +100,19 @@ class Drawn:
         self._count = 0
         self._facts: dict[str, Fact] = {}
         self._began = 0.0
+        self._left = TimeLeft()
+
+    def ahead(self, legs: Sequence[Leg]) -> None:
+        """Reckon with the stages to come."""
+        self._left.ahead(legs)
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Begin a stage."""
         self.done()
         self._name, self._total, self._count, self._facts = name, total, 0, {}
         self._began = time.monotonic()
-        self._bars = _bars()
+        self._left.begin(self._began, name, total)
+        self._bars = _bars(self._told)
         self._bars.add_task(name, total=total, facts="")
         self._bars.start()
 
@@ -97,6 +120,7 @@ class Drawn:
         """Move the bar."""
         self._count += n
         self._facts.update(facts)
+        self._left.advance(time.monotonic(), n, facts.get("calls"))
         if self._bars:
             self._bars.update(self._bars.task_ids[0], advance=n, facts=in_words(self._facts))
 
@@ -118,16 +142,26 @@ class Drawn:
     def _end(self, mark: str) -> None:
         if self._bars is None:
             return
+        now = time.monotonic()
+        self._left.end(now)
         counted = "" if not self._count else f"{self._count}" if self._total is None else f"{self._count}/{self._total}"
-        parts = [f"{mark} {self._name}", counted, in_words(self._facts), clock(time.monotonic() - self._began)]
+        parts = [f"{mark} {self._name}", counted, in_words(self._facts), clock(now - self._began)]
         self._bars.stop()
         self._bars = None
         typer.echo("  ".join(part for part in parts if part), err=True)
 
+    def _told(self) -> str:
+        return told(self._left.left(time.monotonic()), whole=self._left.is_planned) or "–"
 
-def _bars() -> "Bars":
+
+def _bars(left: Callable[[], str]) -> "Bars":
     from rich import progress
     from rich.console import Console
+    from rich.text import Text
+
+    class Left(progress.ProgressColumn):
+        def render(self, task: "Task") -> Text:
+            return Text(left(), style="dim")
 
     return progress.Progress(
         progress.SpinnerColumn(),
@@ -135,8 +169,7 @@ def _bars() -> "Bars":
         progress.BarColumn(bar_width=24),
         progress.MofNCompleteColumn(),
         progress.TextColumn("{task.fields[facts]}", markup=False),
-        progress.TimeRemainingColumn(compact=True),
-        progress.TextColumn("left", style="dim"),
+        Left(),
         console=Console(stderr=True),
         refresh_per_second=DRAWN_A_SECOND,
         transient=True,
@@ -147,13 +180,6 @@ def in_words(facts: dict[str, Fact]) -> str:
     """Write facts for people: harm_rate=0.25 becomes "harm rate 0.25"."""
     shown = [(name.replace("_", " "), value) for name, value in facts.items() if value is not None]
     return "  ".join(f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}" for name, value in shown)
-
-
-def time_left(count: int, total: int | None, elapsed_s: float) -> str:
-    """Estimate the time left from the pace so far; empty when there is no telling."""
-    if not total or not count:
-        return ""
-    return f"about {clock(elapsed_s / count * max(0, total - count))} left"
 
 
 def clock(seconds: float) -> str:
