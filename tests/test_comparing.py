@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_three_runs_make_a_table_and_five_files(folder: Path, capsys: pytest.CaptureFixture[str]):
     said = inside(capsys, "compare", "good", "middling", "bad", "--out", "side")
     assert said.returncode == 0, said.stderr
-    assert "0.000 ★" in said.stdout and "Comparison: side/comparison.html (and .md, .tex, .csv, .json)" in said.stdout
+    assert "0.000 ★ᵃ" in said.stdout and re.search(
+        r"Judge and date: ᵃ scripted/j.yaml j, \d{4}-\d\d-\d\d\.", said.stdout
+    )
+    assert "Comparison: side/comparison.html (and .md, .tex, .csv, .json)" in said.stdout
     assert sorted(path.name for path in (folder / "side").iterdir()) == [
         f"comparison.{form}" for form in ("csv", "html", "json", "md", "tex")
     ]

@@ -52,6 +52,15 @@ def test_the_latex_is_balanced_escaped_and_bold_where_there_is_a_star():
         assert len(widths) == 1, "every line has as many cells"
 
 
+def test_every_latex_cell_names_its_judge_and_date_by_a_mark_below_the_table():
+    text = lineup_latex(LINEUP)
+    first = text[text.index(r"\midrule") :].splitlines()[1]
+    assert first.count(r"\textsuperscript{a}") == 3
+    assert r"Judge and date: \textsuperscript{a}~judge j, 2025-11-22;" in text
+    phi3 = text[text.index("tab:published-phi3") :]
+    assert "textsuperscript" not in phi3, "whoever published those did not use our judge"
+
+
 def test_names_with_marks_of_their_own_stay_text_in_every_form(tmp_path: Path):
     page, words, *_ = (path.read_text() for path in write_lineup(LINEUP, tmp_path))
     assert "<b>model</b>" not in page and "&lt;b&gt;model&lt;/b&gt;" in page

@@ -48,12 +48,43 @@ def test_the_star_is_in_the_cell_that_won_and_the_note_states_the_rule():
     assert "not comparable with the columns above without the same judge" in page
 
 
-def test_a_cell_has_value_interval_and_n_and_its_column_judge_and_date():
+def test_a_cell_has_value_interval_n_and_a_mark_that_gives_judge_and_date():
     table = lineup_tables(LINEUP)["table-one"]
     cell = table.rows[0][1]
     assert re.fullmatch(r"0\.\d{3}", cell.text) and re.fullmatch(r"0\.\d{3}–0\.\d{3}, n\s=\s60", cell.detail)
+    assert cell.mark == "a" and table.sources[0] == ("a", "judge j, 2025-11-22")
     feet = {row[0].text: row[1].detail for row in table.rows if row[0].text}
-    assert feet["Judge"] == "judge (j)" and feet["Date"] == "2025-11-22" and feet["Conversations"] == "240, 0 unscored"
+    assert feet["Conversations"] == "240, 0 unscored" and not {"Judge", "Date"} & set(feet)
+
+
+def test_cells_that_differ_in_judge_or_date_bear_marks_of_their_own_in_every_form():
+    later = candidate("later", scores(0.3, (0.5, 0.5)), date="2025-11-23")
+    other = candidate("other", scores(0.3, (0.5, 0.5)), judge="rubric", judge_id="0123456789")
+    lineup = lineup_of([*candidates(), later, other])
+    tables = lineup_tables(lineup)
+    first = [entry.mark for entry in tables["table-one"].rows[0][1:]]
+    assert first == ["a", "a", "a", "b", "c"]
+    told = [("a", "judge j, 2025-11-22"), ("b", "judge j, 2025-11-23"), ("c", "rubric 012345, 2025-11-22")]
+    assert tables["table-one"].sources == (*told, ("d", "people's labels of the recorded answers"))
+    labelled = next(row for row in tables["table-one"].rows if row[0].detail == "by people's labels of all")
+    assert {entry.mark for entry in labelled[1:]} == {"d"}, "no judge called these"
+    for name in ("by-area", "by-severity", "corners"):
+        assert tables[name].sources == tuple(told), name
+    page, text = lineup_html(lineup), lineup_markdown(lineup)
+    assert '<a href="#table-one-c" title="rubric 012345, 2025-11-22">c</a>' in page
+    assert 'id="table-one-c"><sup>c</sup>&nbsp;rubric 012345, 2025-11-22' in page
+    assert "<sup>c</sup> (0." in text and "<sup>c</sup> rubric 012345, 2025-11-22" in text
+
+
+def test_a_narrow_screen_is_told_that_a_table_goes_on():
+    assert "scroll sideways" in lineup_html(LINEUP)
+
+
+def test_a_cell_without_a_value_has_no_judge():
+    half = [one for one in scores(0.3, (0.5, 0.5)) if one.measure == "jailbreak"]
+    table = lineup_tables(lineup_of([*candidates(), candidate("half", half)]))["table-one"]
+    refusal = next(row for row in table.rows if row[0].text == "Refusal")
+    assert (refusal[4].text, refusal[4].mark) == ("–", "")
 
 
 def test_who_is_apart_is_marked_in_the_cell_the_note_and_above():
@@ -127,8 +158,7 @@ def test_the_line_of_a_judge_that_all_columns_share_stands_below_the_table():
     line = "judge: refusal 157bc8, agreement with people: 97 % [96, 98] on 856 rows"
     both = [candidate(name, scores(0.3, (0.5, 0.5)), judge_line=line, judge_id="157bc8b9") for name in "ab"]
     table = lineup_tables(lineup_of(both))["table-one"]
-    (foot,) = [row for row in table.rows if row[0].text == "Judge"]
-    assert {entry.detail for entry in foot[1:]} == {"judge 157bc8"} and table.note.endswith(f"J{line[1:]}.")
+    assert table.sources[0] == ("a", "judge 157bc8, 2025-11-22") and table.note.endswith(f"J{line[1:]}.")
     apart = [*both, candidate("c", scores(0.3, (0.5, 0.5)), judge_line="judge: other", judge_id="other")]
-    (foot,) = [row for row in lineup_tables(lineup_of(apart))["table-one"].rows if row[0].text == "Judge"]
-    assert foot[1].detail == line.removeprefix("judge: ") and foot[3].detail == "other"
+    table = lineup_tables(lineup_of(apart))["table-one"]
+    assert table.note.endswith(f"J{line[1:]}. Judge: other.") and table.note.count(line[1:]) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from breakfix.calls import Calls
 from breakfix.errors import StoreError
-from breakfix.measured import read_measured, read_one
+from breakfix.measured import MEASURED, read_measured, read_one
 from breakfix.project import Project, Run
 from breakfix.scorecard import score_of
 from breakfix.settings import CycleSettings
@@ -64,6 +64,19 @@ def test_only_sealed_scenarios_and_the_runs_own_judge_count(run: Run):
     found = card.find("jailbreak")
     assert found is not None and (found.n, found.unscored, found.value) == (9, 1, 0.0)
     assert (card.target, card.target_id, card.judge_id) == ("hf/x", "t-round-2", "j")
+
+
+def test_a_stage_keeps_the_day_on_which_it_was_measured(run: Run, monkeypatch: pytest.MonkeyPatch):
+    assert read_one(run, "base").card.date == run.store.run("r").updated[:10], "nothing is on record"
+    for day, stage in (("2025-01-01", "base"), ("2025-02-02", "base"), ("2025-03-03", "round-1")):
+        monkeypatch.setattr("breakfix.store.store._now", lambda day=day: f"{day}T10:00:00.000000+00:00")
+        run.store.open_sealed("r", MEASURED.format(stage))
+    monkeypatch.undo()
+    run.store.save_run("r", status="done")
+    assert {stage: read_one(run, stage).card.date for stage in ("base", "round-1")} == {
+        "base": "2025-02-02",
+        "round-1": "2025-03-03",
+    }
 
 
 def test_a_stage_that_was_not_measured_is_refused_with_those_that_were(run: Run):

@@ -155,7 +155,14 @@ def _standing(one: Candidate, what: tuple[str, str], apart: str) -> Standing:
     agreement = _exactly(one.card, measure, "agreement") if people is not None else None
     corrected = one.card.find_corrected(estimate) if estimate is not None else ()
     return Standing(
-        entrant=one.name, estimate=estimate, people=people, agreement=agreement, corrected=corrected, apart=apart
+        entrant=one.name,
+        estimate=estimate,
+        people=people,
+        agreement=agreement,
+        corrected=corrected,
+        apart=apart,
+        judge_id=one.card.judge_id,
+        date=one.card.date,
     )
 
 

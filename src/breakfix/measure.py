@@ -17,7 +17,7 @@ from breakfix.estimates import Score, Scorecard
 from breakfix.forecasts import forecast_measurement
 from breakfix.identity import digest
 from breakfix.judges import facts_of, read_concord
-from breakfix.measured import Measurement
+from breakfix.measured import MEASURED, Measurement, measured_on
 from breakfix.project import Run, write_whole
 from breakfix.protocols import Judge, Simulator
 from breakfix.roles import (
@@ -58,7 +58,7 @@ async def measure(
     check_judge(run.settings, chosen)
     run.claim_stage(stage, under_test.target_id)
     run.store.add_scenarios(run.name, chosen)
-    run.store.open_sealed(run.name, f"measure {stage}")
+    run.store.open_sealed(run.name, MEASURED.format(stage))
     known = facts_of(run, judge, target=under_test.name)
     if stage == "base":
         known["target_id"] = under_test.target_id
@@ -218,7 +218,7 @@ def _card(run: Run, target: Target, judge: Judge, scenarios: Sequence[Scenario],
         judge=role_name(run.settings, "judge") or "",
         judge_id=judge.judge_id,
         scenarios_id=digest(sorted(scenario.id for scenario in scenarios)),
-        date=datetime.now(UTC).date().isoformat(),
+        date=measured_on(run, stage) or datetime.now(UTC).date().isoformat(),
         estimates=(),
         outcomes={},
         agreement=read_concord(run, stage),

@@ -17,6 +17,9 @@ from breakfix.roles import role_name
 from breakfix.scorecard import score, score_of
 from breakfix.store.endings import judged, stages, subjects
 
+MEASURED = "measure {}"
+"""Why a measurement opens the sealed split: so the record of openings tells when each stage was measured."""
+
 
 class Measurement(NamedTuple):
     """A scorecard, and the scores it came from."""
@@ -61,7 +64,7 @@ def read_stage(run: Run, stage: str, about: Mapping[str, Subject]) -> Measuremen
         judge=role_name(run.settings, "judge") or "",
         judge_id=record.judge_id or "",
         scenarios_id=digest(sorted({each.scenario_id for each in ordered})),
-        date=record.updated[:10],
+        date=measured_on(run, stage) or record.updated[:10],
         estimates=(),
         outcomes={},
         agreement=read_concord(run, stage),
@@ -71,6 +74,15 @@ def read_stage(run: Run, stage: str, about: Mapping[str, Subject]) -> Measuremen
     from breakfix.corrections import corrected  # a measurement that begins needs it not yet
 
     return Measurement(corrected(run, card, ordered), ordered)
+
+
+def measured_on(run: Run, stage: str) -> str | None:
+    """Give the day on which a stage was measured last: a report or a later stage moves the run's own date on.
+
+    None where nothing is on record, as for a run that was imported.
+    """
+    found = [opening.at for opening in run.store.sealed_openings(run.name) if opening.why == MEASURED.format(stage)]
+    return found[-1][:10] if found else None
 
 
 def _sealed(run: Run) -> dict[str, Subject]:

@@ -54,6 +54,9 @@ class Standing(Noun):
     """Significantly better than every other entrant that it may be compared with."""
     apart: str = ""
     """Why this cell is not compared with the others of its row; empty where it is."""
+    judge_id: str = ""
+    date: str = ""
+    """The day on which it was measured."""
 
 
 class Duel(Noun):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from breakfix.measured import Measurement
+    from breakfix.report.entries import Entry
     from breakfix.settings import CycleSettings
     from breakfix.standings import Lineup
 
@@ -126,6 +127,7 @@ def _side_by_side(
 
 def _show(lineup: "Lineup") -> None:
     from breakfix.cli.results import show_table
+    from breakfix.report.entries import told
     from breakfix.report.lineup_tables import lineup_tables
 
     tables = lineup_tables(
@@ -134,14 +136,18 @@ def _show(lineup: "Lineup") -> None:
     alone = ("by-persona", "by-language", "by-severity", "by-exchange") if len(lineup.entrants) == 1 else ()
     shown = [name for name in tables if name == "table-one" or name in alone or name.startswith("published-")]
     for table in (tables[name] for name in shown):
-        rows = [
-            tuple(f"{each.text}{' ★' if each.tone == 'star' else ''}\n{each.detail}".strip() for each in row)
-            for row in table.rows
-        ]
+        rows = [tuple(_cell(each) for each in row) for row in table.rows]
         show_table(table.caption, table.columns, rows)
-        typer.echo(f"{table.note}\n" if table.note else "")
+        typer.echo("\n".join((*([told(table.sources)] if table.sources else ()), table.note, "")))
     for warning in lineup.warnings:
         typer.echo(warning, err=True)
+
+
+def _cell(each: "Entry") -> str:
+    from breakfix.report.entries import raised
+
+    star = " ★" if each.tone == "star" else ""
+    return f"{each.text}{star}{raised(each.mark)}\n{each.detail}".strip()
 
 
 def _settings(store: Path, name: str, file: Path | None, overrides: list[str] | None) -> "CycleSettings":

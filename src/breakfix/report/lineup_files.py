@@ -8,10 +8,10 @@ from pathlib import Path
 import orjson
 
 from breakfix.estimates import Estimate
+from breakfix.report.entries import Entry, Table
 from breakfix.report.lineup_page import lineup_headline, lineup_html, lineup_markdown
 from breakfix.report.lineup_tables import lineup_tables, table_one
 from breakfix.report.page import write_file
-from breakfix.report.tables import Entry, Table
 from breakfix.standings import Entrant, Lineup, Row
 
 CSV_HEAD: tuple[str, ...] = (
@@ -128,6 +128,7 @@ def _latex_table(table: Table) -> str:
         *(line for row in table.rows for line in _latex_row(row)),
         r"\bottomrule",
         r"\end{tabular}}",
+        *_latex_sources(table),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -135,10 +136,23 @@ def _latex_table(table: Table) -> str:
 
 def _latex_row(row: Sequence[Entry]) -> list[str]:
     """Give a row as a line of values, and a line of intervals in smaller print below where it has any."""
-    values = [rf"\textbf{{{_latex(one.text)}}}$^\star$" if one.tone == "star" else _latex(one.text) for one in row]
+    values = [_latex_value(one) for one in row]
     details = [rf"{{\scriptsize {_latex(one.detail)}}}" if one.detail else "" for one in row]
     lines = [values] if any(one.text for one in row) else []
     return [" & ".join(line) + r" \\" for line in [*lines, *([details] if any(details) else [])]]
+
+
+def _latex_value(one: Entry) -> str:
+    text = rf"\textbf{{{_latex(one.text)}}}$^\star$" if one.tone == "star" else _latex(one.text)
+    return rf"{text}\textsuperscript{{{one.mark}}}" if one.mark else text
+
+
+def _latex_sources(table: Table) -> list[str]:
+    """Explain the marks below the table, in smaller print."""
+    if not table.sources:
+        return []
+    told = (rf"\textsuperscript{{{mark}}}~{_latex(words)}" for mark, words in table.sources)
+    return [rf"\par\smallskip{{\footnotesize Judge and date: {'; '.join(told)}.}}"]
 
 
 def _latex(text: str) -> str:

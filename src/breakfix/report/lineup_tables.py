@@ -1,9 +1,9 @@
 """The tables of a comparison of several models as plain values, so that every form of it says the same."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from breakfix.estimates import CorrectedEstimate, Estimate
-from breakfix.report.tables import Entry, Table
+from breakfix.report.entries import Entry, Table, mark_of
 from breakfix.report.words import MEASURE_NAMES, METRIC_NAMES, NONE, chance, plain
 from breakfix.standings import (
     BY_ERRORS,
@@ -39,6 +39,10 @@ STAR_NOTE = (
 ALONE_NOTE = "One model alone: nothing is compared."
 SHARED_AGREEMENT = ("VPRR", "borderline")
 """Agreement is over all answers of a measure, so it stands below the first of its rows alone."""
+PEOPLE = "people"
+"""Stands for a judge's id where people's labels are what is counted."""
+Source = tuple[str, str]
+"""Where a cell comes from: the id of its judge, and the date of its measurement; of people's labels none is known."""
 PUBLISHED_NOTE = "As published: not comparable with the columns above without the same judge, scenarios and simulator. "
 
 
@@ -52,21 +56,39 @@ def lineup_tables(lineup: Lineup) -> dict[str, Table]:
 
 
 def table_one(lineup: Lineup) -> Table:
-    """The measures of the phi-3 report's Table 1, a column for every entrant, judge and date of each at the foot."""
-    rows = [line for row in lineup.rows for line in _lines(row)]
-    shared = _shared_judge(lineup)
+    """The measures of the phi-3 report's Table 1, a column for every entrant, judge and date of each cell by a mark."""
+    marks = marks_of(lineup)
+    rows = [line for row in lineup.rows for line in _lines(row, marks)]
     feet = [
-        ("Judge", [_judge(one, shared) for one in lineup.entrants]),
-        ("Date", [one.date for one in lineup.entrants]),
         ("User's turns", [one.users for one in lineup.entrants]),
         ("Conversations", [f"{one.conversations}, {one.unscored} unscored" for one in lineup.entrants]),
     ]
     rows += [(Entry(name), *(Entry("", text) for text in texts)) for name, texts in feet]
     apart = [f"{APART} {one.name}: {one.apart}." for one in lineup.entrants if one.apart]
-    judged = [f"J{shared[1:]}."] if shared else []
-    note = " ".join([STAR_NOTE, *apart, *_why_no_star(lineup), *judged]) if len(lineup.entrants) > 1 else ALONE_NOTE
+    compared = [STAR_NOTE, *apart, *_why_no_star(lineup)] if len(lineup.entrants) > 1 else [ALONE_NOTE]
     head = ("Measure", *(one.name for one in lineup.entrants))
-    return Table("table-one", "Every measure, model by model", head, tuple(rows), note)
+    note = " ".join((*compared, *_judge_lines(lineup)))
+    return with_sources(Table("table-one", "Every measure, model by model", head, tuple(rows), note), lineup)
+
+
+def marks_of(lineup: Lineup) -> dict[Source, str]:
+    """Give every judge and date of the comparison's cells a mark, in the order of the columns; people come last."""
+    judged = [(one.judge_id, one.date) for one in lineup.entrants]
+    cells = [one for row in lineup.rows for one in row.standings]
+    judged += [(one.judge_id, one.date) for one in cells if one.estimate is not None]
+    labelled = [(PEOPLE, "") for one in cells if one.people is not None]
+    return {source: mark_of(place) for place, source in enumerate(dict.fromkeys((*judged, *labelled)))}
+
+
+def with_sources(table: Table, lineup: Lineup) -> Table:
+    """Explain the marks that a table's cells bear."""
+    borne = {entry.mark for row in table.rows for entry in row}
+    names = {one.judge_id: _judge(one) for one in lineup.entrants} | {PEOPLE: "people's labels of the recorded answers"}
+    told = (
+        (mark, ", ".join(filter(None, (names.get(judge, judge), date))))
+        for (judge, date), mark in marks_of(lineup).items()
+    )
+    return table._replace(sources=tuple((mark, words) for mark, words in told if mark in borne))
 
 
 def duels(lineup: Lineup) -> Table:
@@ -79,11 +101,12 @@ def duels(lineup: Lineup) -> Table:
 
 def corners(lineup: Lineup) -> Table:
     """Refusing the unsafe against refusing the safe."""
+    marks = column_marks(lineup)
     rows = [
         (
             Entry(one.entrant),
-            rate(one.refused_unsafe),
-            rate(one.refused_safe),
+            rate(one.refused_unsafe)._replace(mark=marks[one.entrant]),
+            rate(one.refused_safe)._replace(mark=marks[one.entrant]),
             Entry("on the front" if one.is_undominated else _dominated(one, lineup)),
         )
         for one in lineup.corners
@@ -92,7 +115,8 @@ def corners(lineup: Lineup) -> Table:
     note = (
         "On the front: no comparable model refuses as much of the unsafe and as little of the safe, by the estimates."
     )
-    return Table("corners", "Refusing the unsafe, and refusing the safe", head, tuple(rows), note)
+    made = Table("corners", "Refusing the unsafe, and refusing the safe", head, tuple(rows), note)
+    return with_sources(made, lineup)
 
 
 def severities(lineup: Lineup) -> Table:
@@ -144,19 +168,23 @@ def rate(one: Estimate | None, *, mark: str = "", tone: str = "") -> Entry:
     return Entry(f"{one.value:.3f}{mark}", f"{one.low:.3f}–{one.high:.3f}, n\u00a0=\u00a0{one.n}{missing}", tone)
 
 
+def column_marks(lineup: Lineup) -> dict[str, str]:
+    """Give the mark of what an entrant's judge said on its day, by the entrant's name."""
+    marks = marks_of(lineup)
+    return {one.name: marks[one.judge_id, one.date] for one in lineup.entrants}
+
+
 # ── parts ──
 
 
-def _shared_judge(lineup: Lineup) -> str:
-    """Give the one line that all judges have, which then stands below the table: too long for each of many columns."""
-    lines = {one.judge_line for one in lineup.entrants}
-    return lines.pop() if len(lines) == 1 and len(lineup.entrants) > 1 else ""
+def _judge_lines(lineup: Lineup) -> list[str]:
+    """Say of every judge how far people agree with it: below the table, since it is too long for a cell."""
+    lines = dict.fromkeys(one.judge_line for one in lineup.entrants if one.judge_line)
+    return [f"{line[:1].upper()}{line[1:]}." for line in lines]
 
 
-def _judge(one: Entrant, shared: str) -> str:
-    if shared:
-        return one.judge if one.judge == one.judge_id else f"{one.judge} {one.judge_id[:6]}"
-    return one.judge_line.removeprefix("judge: ") or f"{one.judge} ({one.judge_id[:8]})"
+def _judge(one: Entrant) -> str:
+    return one.judge if one.judge == one.judge_id else f"{one.judge} {one.judge_id[:6]}"
 
 
 def _why_no_star(lineup: Lineup) -> list[str]:
@@ -169,23 +197,32 @@ def _why_no_star(lineup: Lineup) -> list[str]:
     return [f"{'; '.join(names)}: {reason}." for reason, names in reasons.items()]
 
 
-def _lines(row: Row) -> list[tuple[Entry, ...]]:
-    """Give the row itself, and below it people's rates and corrected ones where there are any."""
+def _lines(row: Row, marks: Mapping[Source, str]) -> list[tuple[Entry, ...]]:
+    """Give the row itself, and below it people's rates and corrected ones where there are any, all marked."""
     name = Entry(_measure(row), f"{_metric(row)}, {'higher' if row.is_higher_better else 'lower'} is better")
-    lines: list[tuple[Entry, ...]] = [(name, *(_standing(one) for one in row.standings))]
+    by_judge = [marks.get((one.judge_id, one.date), "") for one in row.standings]
+    by_people = [marks.get((PEOPLE, ""), "") for _ in row.standings]
+    lines: list[tuple[Entry, ...]] = [(name, *_marked(map(_standing, row.standings), by_judge))]
     for words, chosen in (("people's labels of a part", False), ("the judge's error rates", True)):
         found = [
             next((each for each in one.corrected if (each.method in (BY_ERRORS, NOT_CORRECTED)) is chosen), None)
             for one in row.standings
         ]
         if any(found):
-            lines.append((Entry("", f"corrected by {words}"), *map(_corrected, found)))
+            lines.append((Entry("", f"corrected by {words}"), *_marked(map(_corrected, found), by_judge)))
     if any(one.people for one in row.standings):
-        lines.append((Entry("", "by people's labels of all"), *(rate(one.people) for one in row.standings)))
+        said = (rate(one.people) for one in row.standings)
+        lines.append((Entry("", "by people's labels of all"), *_marked(said, by_people)))
     if row.metric not in SHARED_AGREEMENT and any(one.agreement for one in row.standings):
         agreed = (rate(one.agreement) for one in row.standings)
-        lines.append((Entry("", "answers on which judge and people agree"), *agreed))
+        lines.append((Entry("", "answers on which judge and people agree"), *_marked(agreed, by_judge)))
     return lines
+
+
+def _marked(entries: Iterable[Entry], marks: Sequence[str]) -> Iterator[Entry]:
+    """Mark the entries that have a value, each with the mark of its place."""
+    for entry, mark in zip(entries, marks, strict=True):
+        yield entry._replace(mark="" if entry.text == NONE else mark)
 
 
 def _corrected(one: CorrectedEstimate | None) -> Entry:
@@ -224,9 +261,13 @@ def _histogram(one: Histogram) -> tuple[Entry, ...]:
 def _grouped(by: GroupKind) -> Callable[[Lineup], Table]:
     def make(lineup: Lineup) -> Table:
         chosen = [row for row in lineup.groups if row.by == by]
-        rows = [(Entry(_measure(row), _metric(row)), Entry(_group(row)), *map(rate, row.estimates)) for row in chosen]
+        marks = list(column_marks(lineup).values())
+        rows = [
+            (Entry(_measure(row), _metric(row)), Entry(_group(row)), *_marked(map(rate, row.estimates), marks))
+            for row in chosen
+        ]
         head = ("Measure", GROUP_NAMES[by].capitalize(), *(one.name for one in lineup.entrants))
-        return Table(f"by-{by}", f"By {GROUP_NAMES[by]}", head, tuple(rows))
+        return with_sources(Table(f"by-{by}", f"By {GROUP_NAMES[by]}", head, tuple(rows)), lineup)
 
     return make
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from breakfix.report.data import ReportData, Transcript
+from breakfix.report.entries import Table
 from breakfix.report.figures import figures
 from breakfix.report.lineup_tables import published
-from breakfix.report.tables import Table, tables
+from breakfix.report.tables import tables
 from breakfix.report.words import headline, plain, stage_name
 from breakfix.settings import ReportSettings
 

@@ -1,10 +1,10 @@
 """The tables of a report as plain values, so that HTML and Markdown say the same."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from breakfix.estimates import NO_DEFECT, Comparison, Estimate
 from breakfix.report.data import AttackSuccess, ReportData, RoundResult
+from breakfix.report.entries import Entry, Table
 from breakfix.report.words import (
     MEASURE_NAMES,
     METRIC_NAMES,
@@ -38,24 +38,6 @@ TONES = {"fixed": "good", "passed": "good", "verified": "good", "not_fixed": "ba
 MEASURE_ORDER = tuple(MEASURE_NAMES)
 FINDINGS_SHOWN = 60
 CORRECTIONS = {"ppi++": "PPI++", "rogan-gladen": "Rogan-Gladen", "labels-wilson": "labels alone, Wilson"}
-
-
-class Entry(NamedTuple):
-    """One cell: what it says, a smaller second line, and whether that is good, bad or unsure."""
-
-    text: str
-    detail: str = ""
-    tone: str = ""
-
-
-class Table(NamedTuple):
-    """A captioned table; the first entry of a row heads it."""
-
-    name: str
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Entry, ...], ...]
-    note: str = ""
 
 
 def tables(data: ReportData) -> dict[str, Table]:
