@@ -54,6 +54,19 @@ def test_a_cap_on_tokens_holds_where_the_endpoint_reports_none(tmp_path: Path):
     assert 10 <= len(model.asked) <= 25
 
 
+def test_what_the_journal_answers_counts_as_it_did_where_the_endpoint_reports_no_tokens(tmp_path: Path):
+    async def answer(messages: Sequence[Message], decoding: Decoding) -> Reply:
+        return Reply(text="word " * 60)
+
+    def spend() -> int:
+        model = FakeModel(answer, parallel=1)
+        ask_many(calls_of(tmp_path, max_tokens=2000).line(model, "target", ModelSettings(max_tokens=200)), 100)
+        return len(model.asked)
+
+    assert spend() > 10
+    assert spend() == 0  # all that the cap allows was asked before
+
+
 def test_calls_that_do_not_fit_wait_for_those_in_flight():
     async def spend() -> int:
         budget = Budget(CallSettings(max_tokens=100))

@@ -190,12 +190,12 @@ class Line:
             self._count(retries=1)
             await asyncio.sleep(wait_before(tries, retry_after_s=trouble.retry_after_s))
 
-    def kept(self, reply: Reply) -> None:
+    def kept(self, reply: Reply, messages: Sequence[Message], decoding: Decoding) -> None:
         """Count what the journal answered; it was paid for before, and a cap holds for the run, not the process."""
         for tally in self._tallies:
             tally.journalled += 1
         if self.calls.budget.is_capped:
-            self.calls.budget.count_kept(reply.prompt_tokens + reply.completion_tokens, self._cost(reply))
+            self.calls.budget.count_kept(*self._used(reply, self._claim(messages, decoding), decoding))
         self.calls.note(self.model.name, reply)
 
     async def _try(self, messages: Sequence[Message], decoding: Decoding) -> Reply:
@@ -234,9 +234,6 @@ class Line:
             completion = len(reply.text.encode()) // BYTES_PER_TOKEN
         return prompt + completion, self.price.cost(prompt, completion) if self.price else 0.0
 
-    def _cost(self, reply: Reply) -> float:
-        return self.price.cost(reply.prompt_tokens, reply.completion_tokens) if self.price else 0.0
-
     def _tally(self, reply: Reply, cost_usd: float) -> None:
         for tally in self._tallies:
             tally.calls += 1
@@ -253,7 +250,7 @@ class Line:
 
 
 class CallThread:
-    """One party's side of one conversation (types.Thread). Ask in a fixed order: the keys follow it."""
+    """One party's side of one conversation (protocols.Thread). Ask in a fixed order: the keys follow it."""
 
     def __init__(self, line: Line, seed: bytes) -> None:
         self._line = line
@@ -273,7 +270,7 @@ class CallThread:
             return await line.answer(messages, decoding)
         key = self._key(messages, decoding)
         if (kept := journal.get(key)) is not None:
-            line.kept(kept)
+            line.kept(kept, messages, decoding)
             return kept
         reply = await line.answer(messages, line.drawn_by(key, decoding))
         journal.put(key, reply)
