@@ -104,6 +104,36 @@ def test_in_trouble_retry_after_closes_the_endpoint_to_all():
     assert asyncio.run(contend()) >= 0.2
 
 
+def test_in_trouble_retry_after_closes_the_endpoint_to_those_who_already_wait_for_a_slot():
+    async def contend() -> float:
+        pace = Pace(1)
+        await pace.enter()
+        waiting = asyncio.create_task(pace.enter())
+        await asyncio.sleep(0)
+        for _ in range(20):
+            pace.failed(retry_after_s=0.2)
+        start = time.monotonic()
+        pace.leave()
+        await waiting
+        return time.monotonic() - start
+
+    assert asyncio.run(contend()) >= 0.2
+
+
+def test_who_is_cancelled_while_the_endpoint_is_closed_takes_no_slot():
+    async def contend() -> int:
+        pace = Pace(1)
+        for _ in range(20):
+            pace.failed(retry_after_s=60)
+        waiting = asyncio.create_task(pace.enter())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return pace.busy
+
+    assert asyncio.run(contend()) == 0
+
+
 @pytest.mark.parametrize("per_minute", [1, 10, 60, 600])
 def test_no_minute_admits_more_than_its_limit(per_minute: int):
     bucket, now, admitted = Bucket(per_minute, now=0.0), 0.0, list[float]()

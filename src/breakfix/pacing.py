@@ -103,19 +103,17 @@ class Pace:
         self._closed_until = 0.0
 
     async def enter(self) -> None:
-        """Take a slot; who asked first is served first."""
-        if self._closed_until:
-            await self._wait_until_open()
+        """Take a slot; who asked first is served first. A closed endpoint is not called until it opens."""
         if self.busy < self.limit and not self._waiting:
             self.busy += 1
+        else:
+            await self._wait_for_slot()
+        if not self._closed_until:
             return
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
         try:
-            await future
+            await self._wait_until_open()
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
-                self.leave()
+            self.leave()
             raise
 
     def leave(self) -> None:
@@ -152,6 +150,16 @@ class Pace:
             if not future.done():
                 self.busy += 1
                 future.set_result(None)
+
+    async def _wait_for_slot(self) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self.leave()
+            raise
 
     async def _wait_until_open(self) -> None:
         while (wait := self._closed_until - time.monotonic()) > 0:
