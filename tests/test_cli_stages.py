@@ -108,12 +108,19 @@ def test_findings_of_one_run_come_into_another_with_their_conversations(
     capsys.readouterr()
     assert run(alone) == 2
     assert "--conversations FILE" in capsys.readouterr().err
-    whole = [*alone, "--conversations", "conversations.jsonl", "--scenarios", "scenarios.jsonl"]
+    told = [*alone, "--conversations", "conversations.jsonl"]
+    assert run(told) == 2
+    assert "--scenarios FILE" in capsys.readouterr().err
+    whole = [*told, "--scenarios", "scenarios.jsonl"]
     assert run([*whole, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["findings"]
     assert found and {each["run"] for each in found} == {"elsewhere"}
+    with Store.open(folder / ".breakfix") as store:
+        assert store.run("elsewhere").status == "done"
+        store.save_run("elsewhere", status="interrupted")
     assert run(whole) == 0
     with Store.open(folder / ".breakfix") as store:
+        assert store.run("elsewhere").status == "interrupted"
         assert len(store.findings("elsewhere")) == len(found)
         ids = {one for each in store.findings("elsewhere") for one in each.conversation_ids}
         assert ids <= {each.id for each in store.conversations("elsewhere")}

@@ -185,7 +185,7 @@ def _import(run: str | None, files: "Files", store: Path) -> str:
         raise StoreError("Name the run that the findings go into: --run NAME")
     with Store.open(store) as opened, opened.lock_run(run):
         count = bring_findings(opened, run, files)
-        opened.save_run(run, status="done")
+        opened.save_run(run, status=opened.run(run).status if opened.is_known(run) else "done")
     typer.echo(f"{count} findings came into {run}.", err=True)
     return run
 

@@ -25,7 +25,10 @@ class Files(NamedTuple):
 
 
 def bring_findings(store: Store, run: str, files: Files) -> int:
-    """Write findings into a run; gives their number. Raises DataError: a broken line, or a conversation not known."""
+    """Write findings into a run; gives their number.
+
+    Raises DataError: a broken line, or a conversation or its scenario that is not known.
+    """
     findings = [each.model_copy(update={"run": run}) for each in read_rows(files.findings, Finding)]
     said = [each.model_copy(update={"run": run}) for each in _rows(files.conversations, Conversation)]
     tried = list(_rows(files.scenarios, Scenario))
@@ -35,6 +38,12 @@ def bring_findings(store: Store, run: str, files: Files) -> int:
         raise DataError(
             f"{files.findings} speaks of {len(missing)} conversations that run {run!r} does not hold, {min(missing)!r} "
             "for one. Give them with --conversations FILE (breakfix runs export RUN --rows conversations)."
+        )
+    unknown = {each.scenario_id for each in said} - {each.id for each in tried}
+    if unknown and (unknown := unknown - {each.id for each in store.scenarios(run)}):
+        raise DataError(
+            f"{files.conversations} speaks of {len(unknown)} scenarios that run {run!r} does not hold, "
+            f"{min(unknown)!r} for one. Give them with --scenarios FILE (breakfix runs export RUN --rows scenarios)."
         )
     store.add_scenarios(run, tried)
     store.add_conversations(run, said)
