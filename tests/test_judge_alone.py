@@ -140,6 +140,23 @@ def test_settings_reach_the_judge(tmp_path: Path):
     assert asyncio.run(identity(CycleSettings())) != asyncio.run(identity(warmer))
 
 
+def test_a_run_that_only_judges_measures_nobody(tmp_path: Path):
+    script = tmp_path / "judge.yaml"
+    script.write_text("- {reply: 'x'}\n")
+    project = Project(tmp_path / "s", tmp_path / "o")
+    with Store.open(project.store) as store:
+        store.save_run("measured", status="done", target="scripted/target.yaml")
+
+    async def work() -> None:
+        settings = CycleSettings(target=f"scripted/{script}")
+        async with open_alone(f"scripted/{script}", "x", project=project, settings=settings):
+            pass
+
+    asyncio.run(work())
+    with Store.open(project.store) as store:
+        assert store.latest_run().run == "measured", "what `report` takes without a name"
+
+
 def test_the_embedded_judge_judges_many_as_it_judges_one():
     judge = EmbeddedJudge()
     assert isinstance(judge, ManyJudge)

@@ -57,7 +57,8 @@ async def open_alone(
     if offline := offline_judge(name):
         yield Opened(name, offline)
         return
-    whole = (settings or CycleSettings()).model_copy(update={"judge": name, "name": _run_name(name, about)})
+    named = {"judge": name, "name": _run_name(name, about), "target": None}  # nobody is measured in such a run
+    whole = (settings or CycleSettings()).model_copy(update=named)
     async with open_run(project, whole, progress=progress) as run:
         judge = open_judge(run)
         run.store.save_run(run.name, status="running", judge_id=judge.judge_id)

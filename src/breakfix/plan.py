@@ -5,6 +5,7 @@ is asked and nothing is written.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -154,7 +155,7 @@ def seen_in(scores: Sequence[Score]) -> tuple[float, Families]:
     if not held:
         raise SettingsError("That run scored no conversation of a harm measure. Give --rate and --families instead.")
     values, clusters = [value for value, _ in held], [family for _, family in held]
-    sizes = [clusters.count(family) for family in set(clusters)]
+    sizes = list(Counter(clusters).values())
     size = sum(each * each for each in sizes) / len(held)
     correlation = (design_effect(values, clusters) - 1) / (size - 1) if len(sizes) > 1 and size > 1 else 0.0
     return math.fsum(values) / len(values), Families(len(sizes), min(1.0, max(0.0, correlation)))
