@@ -14,6 +14,7 @@ class ListLine:
 
     def __init__(self, *answers: Said, identity: str = "listed") -> None:
         self.identity = identity
+        self.is_recorded = False
         self.decoding = Decoding(max_tokens=256)
         self.answers = list(answers)
         self.asked: list[list[Message]] = []

@@ -76,6 +76,13 @@ def test_users_are_live_where_anybody_wrote_and_scripted_where_nobody_did():
     assert held(scene(opening="a"), Talker(None), ListLine("x"), max_turns=2).users == "scripted"
 
 
+def test_users_are_recorded_where_the_answers_are():
+    record = ListLine("x")
+    record.is_recorded = True
+    assert held(scene(opening="a"), Talker(None), record, max_turns=2).users == "recorded"
+    assert held(scene(), Talker("hello"), record, max_turns=1).users == "live"
+
+
 def test_a_user_says_why_it_ended():
     user = Talker("hello", None)
     user.ended = "refused"  # type: ignore[attr-defined]

@@ -61,7 +61,9 @@ def test_other_turns_are_other_users():
         ("scripted", "scripted", "the same on both sides"),
         ("live+scripted", "live+scripted", "some of a difference may be the user's"),
         ("live", "scripted", "a difference may be the user's"),
-        ("recorded", "recorded", None),
+        ("recorded", "recorded", "No user's turn was written live"),
+        ("scripted", "recorded", "No user's turn was written live"),
+        ("frozen+recorded", "frozen+recorded", None),
     ],
 )
 def test_a_comparison_says_what_its_users_allow(before: str, after: str, expected: str | None):

@@ -48,6 +48,14 @@ def test_a_star_does_not_rest_on_unscored_conversations():
     assert row_of(holey, "jailbreak", "DR-1").duels[0].n == 20
 
 
+def test_recorded_answers_are_compared_with_scripted_ones():
+    mine = candidate("mine", scores(0.6, (0.5, 0.5), users="scripted"))
+    theirs = candidate("theirs", scores(0.9, (0.5, 0.5), users="recorded"))
+    live = candidate("live", scores(0.9, (0.5, 0.5), users="live"))
+    assert all(row.duels for row in line_up([mine, theirs], SETTINGS))
+    assert not any(row.duels for row in line_up([live, theirs], SETTINGS))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -128,6 +128,8 @@ class Line:
         self.decoding = default_decoding(role, settings)
         self.identity = digest(model.identity, self.decoding, settings.system_prompt)
         """Tells this model, asked in this way, from any other: what a target or judge is known by."""
+        self.is_recorded: bool = getattr(model, "is_recorded", False)
+        """Whether its answers were given elsewhere, and are only said again."""
         self._pace = calls.pace_of(model)
         self._minute = calls.minute_of(model, settings)
         self._tallies = (calls.counts.total, calls.counts.of(role))

@@ -145,7 +145,8 @@ def _row(what: tuple[str, str], candidates: Sequence[Candidate], settings: Measu
 def _half(scores: Iterable[Score], what: tuple[str, str]) -> _Half:
     mine = [one for one in scores if (one.measure, one.metric) == what]
     values = {(one.scenario_id, one.sample): (one.value, one.family) for one in mine}
-    return _Half(values, frozenset(one.users for one in mine))
+    # A recorded user said the scenario's own words, as a scripted one does.
+    return _Half(values, frozenset("scripted" if one.users == "recorded" else one.users for one in mine))
 
 
 def _standing(one: Candidate, what: tuple[str, str], apart: str) -> Standing:

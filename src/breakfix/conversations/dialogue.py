@@ -111,7 +111,7 @@ async def converse(
         stage=stage,
         sample=sample,
         persona=scenario.persona,
-        users=users_of(dialogue, simulator),
+        users=users_of(dialogue, simulator, is_recorded=getattr(line, "is_recorded", False)),
         turns=dialogue.turns,
         stopped=stopped,
         failed="simulator" if cause else ("target" if stopped == "failed" else None),
@@ -142,9 +142,12 @@ def given_turns(scenario: Scenario) -> tuple[str, ...]:
     return () if scenario.opening is None else (scenario.opening, *scenario.script)
 
 
-def users_of(dialogue: Dialogue, simulator: Simulator) -> Users:
-    """Say who wrote a dialogue's user turns: the scenario all of them, or else what the simulator says of itself."""
+def users_of(dialogue: Dialogue, simulator: Simulator, *, is_recorded: bool = False) -> Users:
+    """Say who wrote a dialogue's user turns: the scenario all of them, or else what the simulator says of itself.
+
+    Where the answers were recorded, the scenario's turns are those that were recorded with them.
+    """
     said = sum(turn.role == "user" for turn in dialogue.turns)
     if 0 < said <= len(given_turns(dialogue.scenario)):
-        return "scripted"
+        return "recorded" if is_recorded else "scripted"
     return getattr(simulator, "users", "live")

@@ -72,6 +72,11 @@ def compare_users(before: str, after: str) -> str | None:
     kinds = {*before.split("+"), *after.split("+")}
     if kinds <= {"scripted"} or before == after == "frozen":
         return "The user's turns are the same on both sides, word for word: what differs is the target."
+    if kinds <= {"scripted", "recorded"}:
+        return (
+            "No user's turn was written live: they are the scenarios' own, or were recorded with the answers (in"
+            " conversations that were imported, turns after the first may differ). What differs else is the target."
+        )
     if "frozen" in kinds and before != after:
         return (
             f"The user's turns were {before} before and {after} after: said again word for word, so that a difference"

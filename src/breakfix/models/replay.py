@@ -36,6 +36,7 @@ class ReplayModel:
     """A model that answers from a JSONL or CSV file (types.Model)."""
 
     parallel = None
+    is_recorded = True
 
     def __init__(self, name: str, path: Path, answerer: str | None = None) -> None:
         self.name = name
