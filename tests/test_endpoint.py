@@ -10,7 +10,7 @@ import pytest
 
 from breakfix.calls import Calls
 from breakfix.errors import CallFailed, ModelError
-from breakfix.models.answers import Answer, retry_after
+from breakfix.models.answers import Answer, quotable, retry_after
 from breakfix.models.open import open_model
 from breakfix.pacing import TryAgain
 from breakfix.protocols import Model
@@ -176,6 +176,14 @@ def test_a_refusal_that_is_about_something_else_is_not_blamed_on_the_schema(serv
     assert "response_format" in server.requests()[-1]["body"]
 
 
+def test_an_endpoint_that_names_the_same_field_in_every_refusal_is_not_asked_for_ever(server: Loopback):
+    server.set(error_status=400, error={"message": "max_completion_tokens is too large: at most 16384"})
+    before = server.stats()["requests"]
+    with pytest.raises(CallFailed, match="too large"):
+        ask(open_model(server.name()))
+    assert server.stats()["requests"] == before + 2
+
+
 # ── refusals and faults ──
 
 
@@ -227,6 +235,11 @@ def test_a_servers_words_that_repeat_what_was_asked_are_not_shown(server: Loopba
     with pytest.raises(CallFailed) as raised:
         ask(open_model(server.name()))
     assert "egg" not in raised.value.cause
+
+
+def test_nor_are_words_that_repeat_a_short_message_whole():
+    assert quotable("invalid input: boil eggs", [Message(role="user", content="boil  eggs")]) == ""
+    assert quotable("this model is not hi-res", [Message(role="user", content="hi")]) == "this model is not hi-res"
 
 
 def test_retry_after_travels_with_the_failure(server: Loopback):

@@ -18,6 +18,8 @@ SCHEMA_REFUSALS = frozenset({400, 404, 415, 422, 501})
 """Statuses with which endpoints refuse structured output that they do not know."""
 PASSING_STATUSES = frozenset({408, 409, 425, 429})
 QUOTED_CHARACTERS = 160
+SHORTEST_REPEATED = 4
+"""A message of fewer characters ("hi") may stand in any text by chance."""
 
 
 class Answer(NamedTuple):
@@ -187,9 +189,12 @@ def _error(answer: Answer) -> tuple[str, frozenset[str]]:
 
 
 def quotable(words: str, messages: Sequence[Message]) -> str:
-    """Shorten a server's words; drop them where they repeat a piece of what was asked (it may be harmful)."""
+    """Shorten a server's words; drop them where they repeat a message, or a piece of one (it may be harmful)."""
     line = " ".join(words.split())[:QUOTED_CHARACTERS]
-    asked = " ".join(" ".join(message.content.split()) for message in messages)
+    said = [" ".join(message.content.split()) for message in messages]
+    if any(len(text) >= SHORTEST_REPEATED and text in line for text in said):
+        return ""
+    asked = " ".join(said)
     pieces = (line[start : start + 24] for start in range(max(1, len(line) - 23)))
     return "" if any(len(piece) == 24 and piece in asked for piece in pieces) else line.rstrip(". ")
 

@@ -32,7 +32,7 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class EndpointModel:
-    """A model behind an OpenAI-compatible endpoint (types.Model)."""
+    """A model behind an OpenAI-compatible endpoint (protocols.Model)."""
 
     def __init__(self, name: str, address: Address, settings: ModelSettings, calls: CallSettings) -> None:
         import aiohttp  # now, not within the first call  # pyright: ignore[reportUnusedImport]
@@ -54,6 +54,7 @@ class EndpointModel:
     async def generate(self, messages: Sequence[Message], decoding: Decoding) -> Reply:
         """Ask once. Raises TryAgain, CallFailed or ModelError."""
         form = self._form
+        tried = {form}
         while True:
             url = self._url if decoding.form is None or not decoding.form.is_text else self._text_url
             answer = await self._post(url, request_body(self._address.model, messages, decoding, form))
@@ -65,9 +66,10 @@ class EndpointModel:
             if answer.status == 401 or (answer.status == 403 and not self._has_answered):
                 raise key_refused(self.name, self._address, answer.status)
             simpler = simpler_form(form, answer, decoding, is_schema_known=self._is_schema_known)
-            if simpler is None:
+            if simpler is None or simpler in tried:
                 raise failure(self.name, answer, messages, has_answered=self._has_answered)
             form = simpler
+            tried.add(form)
 
     async def close(self) -> None:
         """Close the connections."""
