@@ -117,6 +117,21 @@ def test_a_key_is_never_shown():
     assert "MINE" in str(refused)
 
 
+@pytest.mark.parametrize(
+    "name", ["http://u:very-secret@h/v1#m", "http://u:very-secret@h:x/v1#m", "http://u:very-secret@h/v1"]
+)
+def test_a_password_in_a_url_is_refused_and_not_shown(name: str):
+    with pytest.raises(ModelError, match="must not hold a password") as refused:
+        host_address(name, PLAIN, {})
+    assert "very-secret" not in str(refused.value)
+
+
+def test_a_password_in_the_environments_address_is_not_shown_either():
+    with pytest.raises(ModelError, match="must not hold a password") as refused:
+        openai_address("openai/m", PLAIN, {"OPENAI_API_KEY": "s", "OPENAI_BASE_URL": "ftp://u:very-secret@h/v1"})
+    assert "very-secret" not in str(refused.value)
+
+
 def test_headers_may_come_from_the_environment():
     settings = ModelSettings(headers={"api-key": "env:AZURE", "x-team": "red"})
     assert host_address("http://h/v1#m", settings, {"AZURE": "k"}).headers == {"api-key": "k", "x-team": "red"}

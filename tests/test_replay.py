@@ -74,6 +74,17 @@ def test_a_broken_row_is_named_by_its_number(tmp_path: Path, text: str, told: st
         replay(tmp_path / "a.jsonl", text)
 
 
+def test_only_a_line_feed_ends_a_row(tmp_path: Path):
+    row = json.dumps({"prompt": "a", "completion": "one\u2028two\x85three"}, ensure_ascii=False)
+    assert ask(replay(tmp_path / "a.jsonl", row + "\n"), "a") == "one\u2028two\x85three"
+
+
+def test_a_cell_without_an_end_is_named_by_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("breakfix.models.replay.CSV_FIELD_CHARACTERS", 20)
+    with pytest.raises(DataError, match="line 2: field larger"):
+        replay(tmp_path / "a.csv", 'prompt,completion\n"never closed,' + "x" * 40)
+
+
 def test_identity_follows_the_content_not_the_name(tmp_path: Path):
     row = '{"prompt": "a", "completion": "b"}'
     one, same = replay(tmp_path / "a.jsonl", row), replay(tmp_path / "b.jsonl", row)

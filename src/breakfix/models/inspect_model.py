@@ -35,7 +35,7 @@ _MARKUP = re.compile(r"\[/?[a-z ]+\]")
 
 
 class InspectModel:
-    """A model that one of Inspect's providers reaches (types.Model)."""
+    """A model that one of Inspect's providers reaches (protocols.Model)."""
 
     def __init__(self, name: str, settings: ModelSettings, calls: CallSettings) -> None:
         self.name = name

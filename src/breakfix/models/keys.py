@@ -56,6 +56,7 @@ def openai_address(name: str, settings: ModelSettings, environ: Mapping[str, str
 def host_address(name: str, settings: ModelSettings, environ: Mapping[str, str] = os.environ) -> Address:
     """Address `http(s)://host/v1#<model>`; OPENAI_API_KEY is never taken for it unless its settings name it."""
     url, _, model = name.partition("#")
+    _refuse_password(url)
     if not model:
         raise ModelError(f"Model {name!r} names no model. Write it after a #: {url}#<model>")
     key = named_key(name, settings, environ) or _key("BREAKFIX_API_KEY", environ)
@@ -126,6 +127,7 @@ def given_headers(name: str, settings: ModelSettings, environ: Mapping[str, str]
 
 
 def _checked(url: str, name: str) -> str:
+    _refuse_password(url)
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -133,6 +135,11 @@ def _checked(url: str, name: str) -> str:
         raise ModelError(f"Model {name!r}: {url!r} is not a valid URL.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ModelError(f"Model {name!r}: {url!r} is not a URL of the form http(s)://host/v1.")
-    if parts.username or parts.password:
-        raise ModelError(f"Model at {parts.hostname!r}: a URL must not hold a password. Use api_key_env or headers.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))
+
+
+def _refuse_password(url: str) -> None:
+    """Refuse user:password@host before anything else can show it; the error does not."""
+    _, mark, host = url.partition("//")[2].partition("/")[0].rpartition("@")
+    if mark:
+        raise ModelError(f"Model at {host!r}: a URL must not hold a password. Use api_key_env or headers.")

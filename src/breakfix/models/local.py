@@ -38,7 +38,7 @@ class _Question(NamedTuple):
 
 
 class LocalModel:
-    """Transformers weights on disk as a Model (types.Model). `source` is a folder or a hub name."""
+    """Transformers weights on disk as a Model (protocols.Model). `source` is a folder or a hub name."""
 
     is_seeded = True
     """Draws by `Decoding.seed`."""

@@ -33,7 +33,7 @@ class Record(NamedTuple):
 
 
 class ReplayModel:
-    """A model that answers from a JSONL or CSV file (types.Model)."""
+    """A model that answers from a JSONL or CSV file (protocols.Model)."""
 
     parallel = None
     is_recorded = True
@@ -74,13 +74,13 @@ def read_records(path: Path, answerer: str | None = None) -> Iterator[Record]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
-    rows = _csv_rows(text) if path.suffix.lower() in (".csv", ".tsv") else _json_rows(text, path)
+    rows = _csv_rows(text, path) if path.suffix.lower() in (".csv", ".tsv") else _json_rows(text, path)
     for number, row in rows:
         yield from _records(row, answerer, where=f"{path} line {number}")
 
 
 def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -92,12 +92,15 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, cast("dict[str, Any]", row)
 
 
-def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     csv.field_size_limit(CSV_FIELD_CHARACTERS)
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    for row in reader:
-        yield reader.line_num, cast("dict[str, Any]", row)
+    try:
+        for row in reader:
+            yield reader.line_num, cast("dict[str, Any]", row)
+    except csv.Error as error:
+        raise DataError(f"{path} line {reader.reader.line_num}: {error}. Correct that line.") from None
 
 
 def _records(row: dict[str, Any], answerer: str | None, where: str) -> Iterator[Record]:

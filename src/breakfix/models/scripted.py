@@ -42,7 +42,7 @@ class Script(Noun):
 
 
 class ScriptedModel:
-    """A model that follows rules (types.Model)."""
+    """A model that follows rules (protocols.Model)."""
 
     parallel = None
 
