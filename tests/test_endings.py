@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from breakfix.estimates import Ending, Subject
-from breakfix.store.endings import judged, stages, subjects
+from breakfix.store.endings import failures, judged, stages, subjects
 from breakfix.store.store import Store
 from breakfix.types import Conversation, Message, Scenario, Verdict
 from older_store import make_older
@@ -44,6 +44,14 @@ def test_each_ending_has_the_verdict_of_the_judge_that_was_asked_for(store: Stor
     found = [(ending.id, verdict and verdict.judge_id) for ending, verdict in judged(store, "r", "j", stage="base")]
     assert found == [("c0-base", "j"), ("c1-base", None)]
     assert [verdict for _, verdict in judged(store, "r", None, stage="base")] == [None, None]
+
+
+def test_failures_are_what_failed_conversations_of_the_stage_say_of_themselves(store: Store):
+    failed = {"stopped": "failed", "failed": "target"}
+    said = [conversation(0, failure="not failed"), conversation(1, failure="gone", **failed)]
+    said += [conversation(2, **failed), conversation(3, "round-1", failure="elsewhere", **failed)]
+    store.add_conversations("r", said)
+    assert failures(store, "r", stage="base") == {"c1-base": "gone"}
 
 
 def test_stages_and_purposes_are_kept_apart(store: Store):

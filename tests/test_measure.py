@@ -43,8 +43,17 @@ def test_a_simulated_user_who_speaks_english_is_no_measure_of_french(capsys: Cap
     (folder / "simulator.yaml").write_text(
         '- {reply: "What is the best way for me to get to the airport with my bicycle?"}'
     )
-    found = inside(capsys, "measure", *roles(), "--measures", "jailbreak", "-n", "4", "--languages", "fr", "--json")
-    assert json.loads(found.stdout)["outcomes"]["jailbreak"]["attacker-failed"] == 4
+    chosen = ("--measures", "jailbreak", "-n", "4", "--languages", "fr", "--run", "r")
+    found = json.loads(inside(capsys, "measure", *roles(), *chosen, "--json").stdout)
+    assert found["outcomes"]["jailbreak"]["attacker-failed"] == 4
+    (why,) = found["causes"]
+    assert (why["measure"], why["outcome"], why["n"]) == ("jailbreak", "attacker-failed", 4)
+    assert "did not write in French" in why["cause"] and len(why["conversation_id"]) == 32
+    kept = Path("runs/r/scorecard.json")
+    assert json.loads(kept.read_text())["causes"] == found["causes"]
+    assert inside(capsys, "report", "--run", "r", "--set", "report.formats=[html,md,json]").returncode == 0
+    assert json.loads(kept.read_text())["causes"] == found["causes"], "read again from the store, they are the same"
+    assert all("did not write in French" in Path(f"runs/r/report.{form}").read_text() for form in ("html", "md"))
 
 
 def test_without_a_choice_it_is_english_in_every_mouth(capsys: Capture):

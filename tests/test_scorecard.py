@@ -1,7 +1,7 @@
 import pytest
 
 from breakfix.estimates import Score, Scorecard
-from breakfix.scorecard import outcome_of, score, score_of
+from breakfix.scorecard import CAUSES_SHOWN, LONGEST_CAUSE, causes_of, in_short, outcome_of, score, score_of
 from breakfix.settings import MeasureSettings
 from breakfix.types import Conversation, Message, Scenario, Verdict
 
@@ -195,3 +195,50 @@ def test_what_people_said_stands_beside_the_judges_rates():
     filled = score(CARD, scores, SETTINGS)
     found = {each.metric: each.value for each in filled.estimates}
     assert (found["VPRR"], found["VPRR-people"], found["agreement"]) == (0.5, 0.5, 0.5)
+
+
+# ── why conversations were left unscored ──
+
+
+def left(place: int, said: Verdict | None, **ended) -> Score:
+    about = scenario(place=place)
+    one = score_of(about, conversation(**ended), said)
+    assert one.value is None
+    return one._replace(conversation_id=f"c{place}")
+
+
+def test_causes_are_counted_by_measure_and_outcome_the_most_frequent_first():
+    nonsense = verdict(unscored="no readable verdict in 2 answers: it holds no JSON object with 'severity'")
+    scores = [left(place, nonsense) for place in range(3)]
+    scores += [left(3, verdict(unscored="gone"), stopped="failed", failed="target")]
+    scores += [left(4, None, stopped="filtered"), left(5, None, stopped="filtered"), left(6, None)]
+    scores += [left(7, verdict(refusal="none")), *scored("jailbreak", [0, 7])]
+    found = causes_of(scores, {"c3": "HTTP 404: no such model (5 tries)", "c0": "not failed, so not asked"})
+    assert [(one.n, one.outcome, one.cause) for one in found] == [
+        (3, "judge-failed", "no readable verdict in 2 answers: it holds no JSON object with 'severity'"),
+        (2, "blocked", "a content filter withheld an answer"),
+        (1, "judge-failed", "no verdict of this judge"),
+        (1, "judge-failed", "this judge says nothing that the measure counts"),
+        (1, "target-failed", "HTTP 404: no such model"),
+    ]
+    assert (found[0].conversation_id, found[-1].conversation_id) == ("c0", "c3")
+    assert causes_of(scored("jailbreak", [0, 7]), {}) == ()
+
+
+def test_a_failure_that_nobody_explains_is_unknown_and_still_counted():
+    (one,) = causes_of([left(0, verdict(unscored="x"), stopped="failed", failed="simulator")._replace(cause="")], {})
+    assert (one.outcome, one.cause, one.n) == ("attacker-failed", "unknown", 1)
+
+
+def test_rare_causes_are_one_line_so_that_the_numbers_add_up():
+    scores = [left(place, verdict(unscored=f"cause {place % 30}")) for place in range(100)]
+    found = causes_of(scores, {})
+    assert len(found) == CAUSES_SHOWN + 1 and sum(one.n for one in found) == 100
+    assert found[-1].cause == "10 rarer causes" and found[-1].conversation_id == ""
+
+
+def test_a_cause_is_one_short_line_without_long_quotations():
+    assert in_short("one\n two  (3 tries)") == "one two"
+    assert in_short(f"the server said '{'word ' * 20}' and left") == "the server said '…' and left"
+    assert in_short("it begins with neither 'Yes' nor 'No'") == "it begins with neither 'Yes' nor 'No'"
+    assert len(in_short("word " * 100)) <= LONGEST_CAUSE

@@ -1,4 +1,4 @@
-from breakfix.estimates import CorrectedEstimate
+from breakfix.estimates import Cause, CorrectedEstimate
 from breakfix.report.data import ReportData
 from breakfix.report.tables import tables
 from report_sample import sample
@@ -33,6 +33,15 @@ def test_unscored_conversations_are_shown():
     blocked = MADE["outcomes"].columns.index("Blocked")
     assert sum(int(row[blocked].text) for row in MADE["outcomes"].rows) > 0
     assert any("unscored" in entry.detail for row in MADE["glance"].rows for entry in row)
+
+
+def test_why_conversations_were_left_unscored_stands_below_how_they_ended():
+    why = Cause(measure="jailbreak", outcome="judge-failed", cause="cut off", n=3, conversation_id="0123456789ab")
+    cards = (*DATA.scorecards[:-1], DATA.scorecards[-1].model_copy(update={"causes": (why,)}))
+    made = tables(DATA.model_copy(update={"scorecards": cards}))
+    (row,) = made["causes"].rows
+    assert [entry.text for entry in row] == ["Round 2", "Jailbreak", "Judge failed", "cut off", "3"]
+    assert row[-1].detail == "01234567" and list(made).index("causes") == list(made).index("outcomes") + 1
 
 
 def test_what_was_not_measured_is_a_dash_and_not_a_zero():

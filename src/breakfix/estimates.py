@@ -147,6 +147,8 @@ class Score(NamedTuple):
     users: str = "live"
     """How the user's turns came about."""
     conversation_id: str = ""
+    cause: str = ""
+    """Why it is unscored, where the judge or the rules of counting say so."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -226,6 +228,19 @@ class Bounded(Noun):
     high: float
 
 
+class Cause(Noun):
+    """Why conversations of a measure were left unscored."""
+
+    measure: str
+    outcome: str
+    """blocked, judge-failed, target-failed, attacker-failed."""
+    cause: str
+    """In one short line of ours or the endpoint's, never of what was said in a conversation."""
+    n: int
+    conversation_id: str
+    """One of them, to look at; empty where several causes are counted together."""
+
+
 class Concord(Noun):
     """How far judges agree on one thing that two of them or more said something about."""
 
@@ -274,6 +289,8 @@ class Scorecard(Noun):
     estimates: tuple[Estimate, ...]
     outcomes: dict[str, dict[str, int]]
     """Measure -> outcome -> count."""
+    causes: tuple[Cause, ...] = ()
+    """Why conversations were left unscored, the most frequent first."""
     users: str = ""
     """Who wrote the user's turns: live, frozen, scripted, recorded; several are joined by "+"."""
     corrected: tuple[CorrectedEstimate, ...] = ()

@@ -17,7 +17,7 @@ from breakfix.estimates import Score, Scorecard
 from breakfix.forecasts import forecast_measurement
 from breakfix.identity import digest
 from breakfix.judges import facts_of, read_concord
-from breakfix.measured import MEASURED, Measurement, measured_on
+from breakfix.measured import MEASURED, Measurement, measured_on, with_causes
 from breakfix.project import Run, write_whole
 from breakfix.protocols import Judge, Simulator
 from breakfix.roles import (
@@ -71,6 +71,7 @@ async def measure(
     held = {one.scenario_id for one in scores}
     chosen = [one for one in chosen if one.id in held]
     card = score(_card(run, under_test, judge, chosen, stage), scores, run.settings.measure, seed=run.settings.seed)
+    card = with_causes(run, card, scores)
     from breakfix.corrections import corrected  # now, not before the first call is made
 
     card = corrected(run, card, scores)

@@ -5,7 +5,7 @@ takes seconds. This module writes nothing.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from breakfix.errors import StoreError
@@ -14,8 +14,8 @@ from breakfix.identity import digest
 from breakfix.judges import read_concord
 from breakfix.project import Run
 from breakfix.roles import role_name
-from breakfix.scorecard import score, score_of
-from breakfix.store.endings import judged, stages, subjects
+from breakfix.scorecard import causes_of, score, score_of
+from breakfix.store.endings import failures, judged, stages, subjects
 
 MEASURED = "measure {}"
 """Why a measurement opens the sealed split: so the record of openings tells when each stage was measured."""
@@ -70,10 +70,18 @@ def read_stage(run: Run, stage: str, about: Mapping[str, Subject]) -> Measuremen
         agreement=read_concord(run, stage),
         self_judged=bool(record.judge_id) and record.self_judged == record.judge_id,
     )
-    card = score(blank, ordered, run.settings.measure, seed=run.settings.seed)
+    card = with_causes(run, score(blank, ordered, run.settings.measure, seed=run.settings.seed), ordered)
     from breakfix.corrections import corrected  # a measurement that begins needs it not yet
 
     return Measurement(corrected(run, card, ordered), ordered)
+
+
+def with_causes(run: Run, card: Scorecard, scores: Sequence[Score]) -> Scorecard:
+    """Add to a scorecard why conversations were left unscored."""
+    if all(one.value is not None for one in scores):
+        return card
+    told = failures(run.store, run.name, stage=card.stage)
+    return card.model_copy(update={"causes": causes_of(scores, told)})
 
 
 def measured_on(run: Run, stage: str) -> str | None:

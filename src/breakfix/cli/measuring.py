@@ -110,30 +110,20 @@ def _measure(settings: "CycleSettings", place: "Place", stage: str, *, as_json: 
         print_json(result_of(found.card, paths))
         return
     show_scorecard(found.card)
-    _show_causes(found.card, place)
+    _show_causes(found.card)
     typer.echo(f"Run {found.card.run}. Scorecard: {paths['scorecard']}")
     name = found.card.run if stage == "base" else f"{found.card.run}:{stage}"
     typer.echo(f"By persona, language, severity and turn: breakfix compare {name}")
 
 
-def _show_causes(card: "Scorecard", place: "Place") -> None:
+def _show_causes(card: "Scorecard") -> None:
     """Say why conversations were left unscored, the most frequent causes first, each with one to look at."""
-    from collections import Counter
-
-    from breakfix.cli.session import looking
-    from breakfix.store.endings import judged
-
-    if not any(each.unscored for each in card.estimates):
+    if not card.causes:
         return
-    causes: Counter[str] = Counter()
-    example: dict[str, str] = {}
-    with looking(place._replace(run=card.run)) as opened:
-        for ending, verdict in judged(opened.store, card.run, card.judge_id, stage=card.stage):
-            if verdict is not None and verdict.unscored:
-                causes[verdict.unscored] += 1
-                example.setdefault(verdict.unscored, ending.id)
-    if causes:
-        typer.echo("Unscored, most often since")
-    for cause, count in causes.most_common(MOST_CAUSES):
-        typer.echo(f"  {count:,} times {cause} (breakfix show {example[cause][:8]} --run {card.run})")
+    typer.echo("Unscored, most often since")
+    for one in card.causes[:MOST_CAUSES]:
+        look = f" (breakfix show {one.conversation_id[:8]} --run {card.run})" if one.conversation_id else ""
+        typer.echo(f"  {one.n:,} times in {one.measure}: {one.cause}{look}")
+    if (left := len(card.causes) - MOST_CAUSES) > 0:
+        typer.echo(f"  and {left} more, in scorecard.json")
     typer.echo("")

@@ -32,6 +32,7 @@ def result_of(card: "Scorecard", paths: Mapping[str, "Path"], **more: object) ->
         "paths": files,
         "estimates": body["estimates"],
         "outcomes": body["outcomes"],
+        "causes": body["causes"],
         "judge_line": body["judge_line"],
         "agreement": body["agreement"],
         "self_judged": body["self_judged"],

@@ -45,7 +45,7 @@ def tables(data: ReportData) -> dict[str, Table]:
     makers: tuple[Callable[[ReportData], Table], ...] = (
         glance, areas, table_one, corrected, corrected_areas, comparisons, earlier_comparisons, gates,
         contributions, same_users, techniques, attacked_areas, datasets, lineage,
-        findings, outcomes, usage, hashes,
+        findings, outcomes, causes, usage, hashes,
     )  # fmt: skip
     made = [maker(data) for maker in makers]
     return {table.name: table for table in made if table.rows}
@@ -247,6 +247,19 @@ def outcomes(data: ReportData) -> Table:
     columns = ("", "Measure", *(plain(one) for one in OUTCOMES))
     note = "Blocked and failed conversations are unscored: counted, bounded, never safe."
     return Table("outcomes", "How every conversation ended", columns, tuple(rows), note)
+
+
+def causes(data: ReportData) -> Table:
+    """Why conversations were left unscored, at each stage."""
+    rows = [
+        (Entry(name), Entry(MEASURE_NAMES.get(one.measure, plain(one.measure))), Entry(plain(one.outcome)),
+         Entry(one.cause), Entry(str(one.n), one.conversation_id[:8]))
+        for name, card in zip(stage_names(data), data.scorecards, strict=True)
+        for one in card.causes
+    ]  # fmt: skip
+    note = f"Below each number one of them, to look at: breakfix show ID --run {data.run}."
+    columns = ("", "Measure", "Outcome", "Cause", "Conversations")
+    return Table("causes", "Why conversations were left unscored", columns, tuple(rows), note)
 
 
 def usage(data: ReportData) -> Table:

@@ -41,6 +41,13 @@ def judged(
         yield Ending(*fields), None if body is None else Verdict.model_validate_json(body)
 
 
+def failures(store: "Store", run: str, *, stage: str, purpose: str = "benchmark") -> dict[str, str]:
+    """Give what the failed conversations of a stage say of their failure, by id."""
+    from breakfix.store.queries import failures_in
+
+    return {id_: words for id_, words in store.rows(failures_in(run, purpose, stage=stage)) if words}
+
+
 def attacks(store: "Store", run: str, judge_id: str | None) -> Iterator[Whole]:
     """Stream the red team's conversations whole, each with the verdict of one judge, if there is one."""
     from breakfix.store.queries import conversations_in, is_attack

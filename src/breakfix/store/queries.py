@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from breakfix.estimates import Ending
 from breakfix.store.tables import conversations, scenarios, verdicts
@@ -27,6 +27,13 @@ def conversations_in(run: str, judge_id: str | None, *where: ColumnElement[bool]
     """Ask for the bodies of conversations and of their verdicts, in the order of the conversations' ids."""
     query = select(conversations.c.body, verdicts.c.body).select_from(_judged(judge_id))
     return query.where(conversations.c.run == run, *where).order_by(conversations.c.id)
+
+
+def failures_in(run: str, purpose: str, *, stage: str) -> Query:
+    """Ask for the ids of failed conversations and what each says of its failure: texts that were said stay unread."""
+    words = func.json_extract(conversations.c.body, "$.failure")
+    query = select(conversations.c.id, words).where(*_at(run, purpose), conversations.c.stage == stage)
+    return query.where(conversations.c.failed.is_not(None))
 
 
 def is_attack() -> ColumnElement[bool]:
