@@ -210,6 +210,18 @@ def test_harmful_text_is_blurred_until_revealed_and_prohibited_text_always(
     assert body["conversations"][0]["turns"][1]["content"] == SECRET
 
 
+def test_what_a_model_said_does_not_steer_the_terminal(kept: Path, capsys: pytest.CaptureFixture[str]):
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a\x1b[2J\x9b1m\rb\n\tc"}]
+    said = {"id": "d1", "run": "first", "scenario_id": "s3", "target_id": "t", "stopped": "turns", "turns": turns}
+    with Store.open(kept / ".breakfix") as store:
+        store.add_conversations("first", [Conversation.model_validate(said)])
+        store.add_verdicts("first", [Verdict(conversation_id="d1", judge_id="j", severity=0, reason="\x1b]0;x\x07")])
+    assert run(["show", "d1", "--run", "first", "--reveal"]) == 0
+    shown = capsys.readouterr().out
+    assert "a\ufffd[2J\ufffd1m\ufffdb\n    \tc" in shown and "\ufffd]0;x\ufffd" in shown
+    assert not set(shown) & {"\x1b", "\x9b", "\r", "\x07"}
+
+
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]):
     assert run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("breakfix 0.")

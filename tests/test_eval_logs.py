@@ -162,6 +162,14 @@ def test_a_sample_shows_what_was_said_and_how_it_was_judged(log: Path):
     assert fourth.output.stop_reason == "content_filter"
 
 
+def test_a_log_holds_no_header_that_may_be_a_key(run: Run, tmp_path: Path):
+    settings = 'models:\n  m: {headers: {api-key: s3cret, x-team: "env:TEAM"}}\n'
+    run.store.save_run("r", status="done", settings=settings, command="breakfix --set s3cret")
+    write_log(run, tmp_path / "r.eval")
+    kept = (read_eval_log(tmp_path / "r.eval", header_only=True).eval.metadata or {})["breakfix"]
+    assert "s3cret" not in kept and "env:TEAM" in kept
+
+
 def test_the_log_shows_the_estimates_with_their_intervals(log: Path):
     results = read_eval_log(log, header_only=True).results
     scores = {score.name: score for score in (results.scores if results else ())}

@@ -24,7 +24,7 @@ from breakfix.report.page import write_report
 from breakfix.report.published import published_about
 from breakfix.roles import harms, is_lab
 from breakfix.scorecard import outcome_of
-from breakfix.settings import dump_settings
+from breakfix.settings import dump_settings, without_headers
 from breakfix.store.endings import attacks, conversations_of, scenarios_of, subjects
 from breakfix.store.endings import stages as stages_of
 from breakfix.store.records import RoundRecord
@@ -63,7 +63,7 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         target=run.settings.target or cards[0].target,
         title=run.settings.report.title,
         is_lab=is_lab(run.settings),
-        settings_yaml=dump_settings(run.settings),
+        settings_yaml=without_headers(dump_settings(run.settings)),
         gate_settings=run.settings.gate,
         scorecards=cards,
         rounds=rounds,

@@ -18,6 +18,8 @@ from breakfix.types import MEASURES, Area, Measure
 
 JudgeRule = Literal["median", "max", "mean"]
 """How a panel of judges pools grades."""
+HIDDEN = "(hidden)"
+"""What stands in a report for a header's value."""
 
 
 class Settings(BaseModel):
@@ -291,6 +293,20 @@ def dump_settings(settings: CycleSettings) -> str:
     tree = settings.model_dump(mode="json")
     tree["align"] = settings.align.model_dump(mode="json", exclude_unset=True)
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def without_headers(text: str) -> str:
+    """Hide what a header says in a YAML text of settings that others will read, unless it is read from the environment.
+
+    Keys belong in the environment, but a header that holds one works, and a report is passed on.
+    """
+    tree: dict[str, Any] = yaml.safe_load(text) or {}
+    models: dict[str, dict[str, Any]] = tree.get("models") or {}
+    known: list[dict[str, str]] = [model.get("headers") or {} for model in models.values()]
+    for headers in known:
+        headers.update({name: HIDDEN for name, value in headers.items() if not str(value).startswith("env:")})
+    is_changed = any(HIDDEN in headers.values() for headers in known)
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True) if is_changed else text
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

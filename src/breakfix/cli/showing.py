@@ -3,6 +3,7 @@
 What belongs to a prohibited harm is never shown.
 """
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from breakfix.types import Conversation, Finding, Scenario, Verdict
 
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but for the tab and the end of a line."""
 SHOWN = 3
 """Conversations shown of a finding, unless more are asked for."""
 
@@ -116,6 +119,11 @@ def _saw_no_harm(verdict: "Verdict") -> bool:
     return verdict.unscored is None and not verdict.harmful and not verdict.severity
 
 
+def visible(text: str) -> str:
+    """Put a mark in place of control characters: what a model said must not steer the terminal that shows it."""
+    return CONTROL.sub("\ufffd", text)
+
+
 def blurred(text: str) -> str:
     """Say only how long a text is."""
     return f"▒▒▒▒▒▒▒▒ ({len(text.split())} words)" if text else ""
@@ -139,14 +147,14 @@ def _say_conversation(said: dict[str, object]) -> None:
     turns: list[dict[str, str]] = said["turns"]  # pyright: ignore[reportAssignmentType]
     for turn in turns:
         typer.secho(f"  {turn['role']}", bold=True)
-        typer.echo("    " + turn["content"].replace("\n", "\n    "))
+        typer.echo("    " + visible(turn["content"]).replace("\n", "\n    "))
     verdicts: list[dict[str, object]] = said["verdicts"]  # pyright: ignore[reportAssignmentType]
     for verdict in verdicts:
         told = {"judge", "judge_id", "conversation_id", "claims"}
         facts = (f"{name} {value}" for name, value in verdict.items() if value is not None and name not in told)
         name = f"{verdict['judge']} " if verdict["judge"] else ""
-        typer.echo(f"  judge {name}{str(verdict['judge_id'])[:8]}: " + "  ".join(facts))
+        typer.echo(f"  judge {name}{str(verdict['judge_id'])[:8]}: " + visible("  ".join(facts)))
         claims: list[dict[str, object]] = verdict.get("claims") or []  # pyright: ignore[reportAssignmentType]
         for claim in claims:
-            typer.echo(f"    {_claim_line(claim)}")
+            typer.echo(f"    {visible(_claim_line(claim))}")
     typer.echo("")

@@ -23,6 +23,7 @@ from breakfix.eval_logs.samples import KEPT, SCORER, Told, need_inspect, sample_
 from breakfix.identity import digest, version
 from breakfix.measured import Measurement, read_measured
 from breakfix.project import Run
+from breakfix.settings import without_headers
 from breakfix.types import Scenario, Verdict
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def _header(run: Run, record: "RunRecord", known: Known, ids: list[str]) -> "Eva
     from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalSpec, EvalStats
 
     mark = digest(record.run, record.created)
+    told = record.model_copy(update={"settings": without_headers(record.settings), "command": ""})
     spec = EvalSpec(
         eval_id=mark,
         run_id=mark,
@@ -142,7 +144,7 @@ def _header(run: Run, record: "RunRecord", known: Known, ids: list[str]) -> "Eva
         dataset=EvalDataset(name=record.run, samples=len(ids), sample_ids=ids),
         config=EvalConfig(epochs=1),
         packages={"breakfix": version(), "inspect_ai": metadata.version("inspect_ai")},
-        metadata={KEPT: record.model_dump_json()},
+        metadata={KEPT: told.model_dump_json()},
     )
     return EvalLog(
         status="success",
