@@ -213,8 +213,8 @@ def test_a_report_elsewhere_keeps_to_the_settings_of_its_run(folder: Path, capsy
 
 def test_a_header_that_may_be_a_key_is_in_no_report(folder: Path, capsys: pytest.CaptureFixture[str]):
     headers = 'models={scripted/bad.yaml: {headers: {api-key: s3cret, x-team: "env:TEAM"}}}'
-    words = "--measures jailbreak -n 4 --turns 1 --simulator scripted/user.yaml --run first".split()
-    assert run(["measure", *roles("bad"), *words, "--set", headers]) == 0
+    few = ["--measures", "jailbreak", "-n", "4", "--turns", "1", "--simulator", "scripted/user.yaml"]
+    assert run(["measure", *roles("bad"), *few, "--run", "first", "--set", headers]) == 0
     assert run(["report", "--run", "first"]) == 0
     for name in ("report.html", "report.json", "report.md"):
         assert "s3cret" not in (folder / "runs" / "first" / name).read_text(), name
