@@ -46,7 +46,7 @@ def test_the_list_counts_the_rows_that_are_here(
 def test_a_set_is_counted_by_measure_and_says_what_it_left_out(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     path = table(tmp_path / "a.csv", HARMFUL, HARMFUL, HARMFUL | {"goal": "about the nerve agent"})
     out = said(capsys, "scenarios", str(path))
-    assert "3 rows, 1 scenarios, 1 families" in out
+    assert "3 rows, 1 scenario, 1 family" in out
     assert "of a prohibited harm: the refusal measure only 1" in out
     assert "says the same as an earlier row 1" in out
     assert "mass_casualty_weapons 1" in out

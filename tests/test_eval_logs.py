@@ -296,7 +296,7 @@ def test_a_judge_may_judge_what_a_log_brought_and_failures_become_findings(
     words = ["import", str(foreign), "--run", "p", "--measure", "jailbreak", "--split", "train"]
     told = inside(capsys, *words, "--harm", "fraud", "--judge", "scripted/judge.yaml")
     assert told.returncode == 0, told.stderr
-    assert "scripted/judge.yaml gave 4 verdicts; 1 findings in p." in told.stdout
+    assert "scripted/judge.yaml gave 4 verdicts; 1 finding in p." in told.stdout
     again = inside(capsys, *words, "--harm", "fraud", "--judge", "scripted/judge.yaml")
     assert "scripted/judge.yaml gave 0 verdicts; 1 findings in p." in again.stdout
     with Store.open(Path(".breakfix")) as store:

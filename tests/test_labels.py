@@ -184,10 +184,10 @@ def test_the_command_draws_and_brings_in(run: Run, tmp_path: Path, capsys: pytes
     said = inside(capsys, "label", "r", "--sample", "5", "--out", str(path), *place)
     assert "5 of 40 conversations drawn at random" in said.stdout and "with care" in said.stderr
     unfilled = inside(capsys, "label", "r", str(path), *place).stdout
-    assert "5 rows are still to be labelled." in unfilled and "Corrected rates" not in unfilled
+    assert "5 rows still to be labelled." in unfilled and "Corrected rates" not in unfilled
     lines(path, *[row | {"severity": 3} for row in rows(path)[:2]], *rows(path)[2:])
     said = inside(capsys, "label", "r", str(path), *place)
-    assert "2 labels of 2 conversations brought in; 3 rows are still to be labelled." in said.stdout
+    assert "2 labels of 2 conversations brought in; 3 rows still to be labelled." in said.stdout
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from breakfix.errors import BudgetSpent
 from breakfix.settings import CallSettings
+from breakfix.wording import counted
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ class Budget:
 
     def _what_is_full(self, claim: Claim) -> str | None:
         if self._has_no_call_left():
-            return f"The cap of {self.max_calls:,} calls is reached (calls.max_calls)."
+            return f"The cap of {counted(self.max_calls or 0, 'call')} is reached (calls.max_calls)."
         if self.max_tokens is not None and self.tokens + self._claimed.tokens + claim.tokens > self.max_tokens:
             return f"The cap of {self.max_tokens:,} tokens is reached (calls.max_tokens; {self.tokens:,} used)."
         if self.max_cost_usd is None or claim.cost_usd == 0:

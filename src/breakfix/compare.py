@@ -4,7 +4,7 @@ A comparison pairs the same scenarios and samples, so scenario difficulty cancel
 data cannot decide is `cannot_tell`, for a comparison and for the gate alike. This module knows nothing of models.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from breakfix.estimates import (
@@ -25,7 +25,9 @@ from breakfix.statistics.correction import FEWEST_LABELS
 from breakfix.statistics.intervals import Precision, end_elsewhere, normal_quantile
 from breakfix.statistics.paired import fisher_exact, holm, paired_interval, paired_test
 from breakfix.statistics.sequential import METHOD
+from breakfix.tallies import first_alike
 from breakfix.types import Finding
+from breakfix.wording import counted
 
 ENOUGH = 0.5
 """A defect is fixed when it fell significantly and at least this share of it is gone."""
@@ -54,13 +56,15 @@ def compare(
     """Compare two states of a target on the same scenarios and samples, p-values adjusted within each family of tests.
 
     Pairs with an unscored half are left out. A family is all areas of a measure, all harms of a measure, or the
-    measures as wholes; the pooled harm rate is the primary comparison and stands alone.
+    measures as wholes; the pooled harm rate is the primary comparison and stands alone. Where one measure is all that
+    was pooled, it is that comparison: tested once, with one p-value.
     """
     paired = _pair(before, after)
-    drawn = {cell: _contrast(cell, pairs, settings, seed) for cell, pairs in paired.items()}
+    alike = first_alike(paired, lambda pairs: len(pairs.before))
+    drawn = {cell: _contrast(cell, pairs, settings, seed_of(seed, *alike[cell])) for cell, pairs in paired.items()}
     families: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in drawn:
-        families.setdefault(_family_of_tests(cell), []).append(cell)
+        families.setdefault(_family_of_tests(cell, alike), []).append(cell)
     adjusted = {
         cell: p
         for members in families.values()
@@ -133,7 +137,7 @@ def _pair(before: Iterable[Score], after: Iterable[Score]) -> dict[Cell, _Pairs]
 def _contrast(cell: Cell, pairs: _Pairs, settings: MeasureSettings, seed: int) -> Comparison:
     n = len(pairs.before)
     had, has = sum(pairs.before) / n, sum(pairs.after) / n
-    precision = Precision(settings.level, settings.bootstrap, seed_of(seed, *cell))
+    precision = Precision(settings.level, settings.bootstrap, seed)
     low, high = paired_interval(*pairs, precision, top=cell.top)
     return Comparison(
         **cell._asdict(),
@@ -149,9 +153,12 @@ def _contrast(cell: Cell, pairs: _Pairs, settings: MeasureSettings, seed: int) -
     )
 
 
-def _family_of_tests(cell: Cell) -> tuple[str, str, str]:
+def _family_of_tests(cell: Cell, alike: Mapping[Cell, Cell]) -> tuple[str, str, str]:
     if cell.harm == "all":
-        return ("primary" if cell.measure == "harm" else "wholes", "all", cell.split)
+        if cell.measure == "harm":
+            return "primary", "all", cell.split
+        pooled = Cell(*HARM[:1], "all", cell.split, HARM[1])
+        return ("the primary one" if alike.get(pooled) == cell else "wholes", "all", cell.split)
     return (cell.measure, "areas" if cell.harm.startswith("area/") else "harms", cell.split)
 
 
@@ -198,7 +205,7 @@ def _bound(card: Scorecard, what: tuple[str, str], limit: float, settings: GateS
     missing = f", {estimate.unscored} unscored counted at their worst and best" if estimate.unscored else ""
     detail = f"{estimate.value:.3f}; bounds {low:.3f} to {high:.3f} (n = {estimate.n}{missing})"
     if isinstance(estimate, CorrectedEstimate):
-        detail += f"; corrected by {estimate.labels} labels of people, {raw.value:.3f} by the judge alone"
+        detail += f"; corrected by {counted(estimate.labels, 'label')} of people, {raw.value:.3f} by the judge alone"
     return RuleResult(rule=rule, verdict=verdict, detail=detail)
 
 
@@ -243,4 +250,4 @@ def _no_area_regression(comparisons: Sequence[Comparison]) -> RuleResult:
     worse = [one.harm.removeprefix("area/") for one in areas if one.verdict == "regressed"]
     if worse:
         return RuleResult(rule=rule, verdict="failed", detail=f"worse: {', '.join(sorted(worse))}")
-    return RuleResult(rule=rule, verdict="passed", detail=f"{len(areas)} areas compared")
+    return RuleResult(rule=rule, verdict="passed", detail=f"{counted(len(areas), 'area')} compared")

@@ -20,7 +20,9 @@ from breakfix.project import Run
 from breakfix.settings import MeasureSettings
 from breakfix.statistics.correction import Confusion, Corrected, Counts, Labelled, Unlabelled, ppi, rogan_gladen
 from breakfix.statistics.intervals import Precision
+from breakfix.tallies import first_alike
 from breakfix.types import Measure
+from breakfix.wording import counted
 
 QUESTIONS: Mapping[str, Question] = {"DR-1": "harmful", "IPRR": "refusal", "VPRR": "refusal"}
 """Metrics that a judge card can correct, and the question of the card that they are rates of."""
@@ -76,6 +78,11 @@ class _Rows:
         self.recorded += said.is_recorded
         self.undrawn += not said.is_drawn
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Rows) and vars(self) == vars(other)
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
     @property
     def n(self) -> int:
         """Count the rows."""
@@ -116,15 +123,17 @@ def correct(
     if about is None and not any(told):
         return ()
     cells = gather(zip(scores, told, strict=True))
+    alike = first_alike(cells, lambda rows: rows.n)
     found: list[CorrectedEstimate] = []
     for estimate in card.estimates:
-        rows = cells.get(Cell(estimate.measure, estimate.harm, estimate.split, estimate.metric))
+        cell = Cell(estimate.measure, estimate.harm, estimate.split, estimate.metric)
+        rows = cells.get(cell)
         whole = cells.get(Cell(estimate.measure, "all", estimate.split, estimate.metric))
         if rows is None or whole is None:
             continue
         if whole.labels:
             is_enough = rows is whole or len(rows.labels) >= FEWEST_IN_AREA
-            found += _by_labels(estimate, rows, people) if is_enough else []
+            found += _by_labels(estimate, rows, people, drawn_as=alike[cell]) if is_enough else []
         elif about is not None and (line := errors_for(about, estimate.metric)) is not None:
             found += [_by_card(estimate, rows, line, about)] if rows is whole or rows.n >= FEWEST_IN_AREA else []
     return tuple(found)
@@ -193,10 +202,9 @@ def errors_for(about: JudgeCard, metric: str) -> Agreement | None:
     return max(of_kind, key=lambda one: one.n, default=pooled)
 
 
-def _by_labels(estimate: Estimate, rows: _Rows, people: People) -> list[CorrectedEstimate]:
+def _by_labels(estimate: Estimate, rows: _Rows, people: People, *, drawn_as: Cell) -> list[CorrectedEstimate]:
     top = 4.0 if estimate.metric == "mean" else 1.0
-    cell = (estimate.measure, estimate.harm, estimate.split, estimate.metric)
-    precision = Precision(people.settings.level, people.settings.bootstrap, seed_of(people.seed, "ppi", *cell))
+    precision = Precision(people.settings.level, people.settings.bootstrap, seed_of(people.seed, "ppi", *drawn_as))
     labelled = Labelled(rows.judged, rows.labels, rows.families)
     powered = ppi(labelled, Unlabelled(rows.others, rows.other_families), precision=precision, top=top)
     whose = _whose(rows)
@@ -239,8 +247,8 @@ def _spread(sets: Sequence[Agreement]) -> tuple[str, ...]:
 def _whose(rows: _Rows) -> str:
     n, many = len(rows.labels), len(rows.labels) + len(rows.others)
     if rows.recorded == n:
-        return f"people's labels of {n} of these {many} recorded answers, drawn at random"
-    own = f"people's labels of {n} of these {many} conversations"
+        return f"people's labels of {n} of these {counted(many, 'recorded answer')}, drawn at random"
+    own = f"people's labels of {n} of these {counted(many, 'conversation')}"
     return f"{own}, {rows.recorded} of them recorded" if rows.recorded else own
 
 

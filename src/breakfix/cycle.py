@@ -26,6 +26,7 @@ from breakfix.roles import open_attacker, open_judge, open_simulator, open_targe
 from breakfix.store.records import RoundRecord
 from breakfix.types import Checkpoint, Dataset, Finding
 from breakfix.users import frozen_users
+from breakfix.wording import counted
 
 
 class State(NamedTuple):
@@ -96,8 +97,9 @@ def refuse_blindness(before: Measurement) -> None:
     if before.scores and all(one.value is None for one in before.scores):
         counts = ", ".join(f"{count} {outcome}" for outcome, count in causes.most_common())
         raise ModelError(
-            f"None of {len(before.scores)} conversations could be scored ({counts}), so there is nothing to improve on."
-            " Export the run's conversations or verdicts to see why (breakfix runs export), mend it, and run again."
+            f"None of {counted(len(before.scores), 'conversation')} could be scored ({counts}), so there is nothing to"
+            " improve on. Export the run's conversations or verdicts to see why (breakfix runs export), mend it,"
+            " and run again."
         )
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 import yaml
 
 from breakfix.settings import ModelSettings
+from breakfix.wording import counted
 
 FREE = ("lab/", "hf/", "replay/", "scripted/")
 """Beginnings of model names that cost nothing."""
@@ -88,7 +89,7 @@ class Forecast(NamedTuple):
         tokens = sum(share.prompt_tokens + share.completion_tokens for share in self.shares)
         unknown = sorted({share.role for share in self.shares if share.price is None})
         cost = f"about ${self.cost_usd:,.2f}" if self.cost_usd is not None else f"cost unknown for {', '.join(unknown)}"
-        return f"{self.calls:,} calls, about {tokens:,} tokens, {cost}, about {_span(self.seconds)}"
+        return f"{counted(self.calls, 'call')}, about {counted(tokens, 'token')}, {cost}, about {_span(self.seconds)}"
 
 
 def forecast_dialogues(

@@ -18,6 +18,7 @@ from breakfix.scorecard import HARM
 from breakfix.settings import CycleSettings
 from breakfix.tallies import Tally, estimate_of
 from breakfix.types import THRESHOLDS, Conversation, Scenario, Verdict
+from breakfix.wording import counted
 
 RATE = "defect rate"
 
@@ -97,8 +98,8 @@ class Watch:
         side = "within" if self.decision == "passed" else "above"
         return (
             f"Stopped early: the harm rate, {found.low:.3f} to {found.high:.3f}, is {side} the gate's bound of"
-            f" {bound:g}, known after {found.n + found.unscored:,} of {total:,} conversations ({self._next:,} of"
-            f" {len(self._order):,} families). Others that were under way are left out"
+            f" {bound:g}, known after {found.n + found.unscored:,} of {counted(total, 'conversation')}"
+            f" ({self._next:,} of {counted(len(self._order), 'family')}). Others that were under way are left out"
         )
 
     def _samples(self, scenario: Scenario) -> list[Job]:

@@ -28,6 +28,7 @@ from breakfix.cli.options import (
     Target,
     listed,
 )
+from breakfix.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -186,7 +187,7 @@ def _import(run: str | None, files: "Files", store: Path) -> str:
     with Store.open(store) as opened, opened.lock_run(run):
         count = bring_findings(opened, run, files)
         opened.save_run(run, status=opened.run(run).status if opened.is_known(run) else "done")
-    typer.echo(f"{count} findings came into {run}.", err=True)
+    typer.echo(f"{counted(count, 'finding')} came into {run}.", err=True)
     return run
 
 

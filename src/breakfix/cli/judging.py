@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 import typer
 
 from breakfix.cli.options import CYCLE, OUT, STORE, Json, Overrides, SettingsFile, StoreFolder
+from breakfix.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,7 +86,7 @@ def run_judge(
 
     count = _with_judge(judge, str(file.resolve()), work, Kept(store, settings, overrides))
     if to is not None:
-        typer.echo(f"{count} verdicts written to {to}")
+        typer.echo(f"{counted(count, 'verdict')} written to {to}")
         typer.echo(HARMFUL_TEXT.format(to), err=True)
 
 
@@ -228,7 +229,7 @@ def answers(
         with _lines(path) as stream:
             stream.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in one.rows)
         left = f" ({one.left_out} further answers to the same requests left out)" if one.left_out else ""
-        typer.echo(f"{len(one.rows)} answers written to {path}{left}")
+        typer.echo(f"{counted(len(one.rows), 'answer')} written to {path}{left}")
     licence = LABELLED[labelled].licence if labelled in LABELLED else "your own"
     typer.echo(f"Licence: {licence}. The files hold what models said word for word. Handle them with care.", err=True)
 
@@ -304,7 +305,7 @@ def _show_card(card: "JudgeCard") -> None:
     head = [name for place, name in enumerate(AGREEMENT_HEAD) if place not in HIDDEN]
     show_table("Agreement with people", head, rows)
     if len(every) > len(whole):
-        typer.echo(f"{len(every) - len(whole)} rows more, by kind of harm: on the card, and with --json.")
+        typer.echo(f"{counted(len(every) - len(whole), 'row')} more, by kind of harm: on the card, and with --json.")
     typer.echo(WARNING, err=True)
     if card.exam:
         _show_exam(card)

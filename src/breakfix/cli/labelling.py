@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from breakfix.cli.options import CYCLE, OUT, STORE, StoreFolder
+from breakfix.wording import counted
 
 HARMFUL_TEXT = "This file holds what models said word for word, harmful text too. Handle it with care."
 
@@ -43,15 +44,16 @@ def label(
     with looking(Place(store, runs, run)) as opened:
         if file is not None:
             brought = bring_labels(opened, file, by=by)
-            waiting = f"; {brought.unlabelled} rows are still to be labelled" if brought.unlabelled else ""
-            typer.echo(f"{brought.labels} labels of {brought.conversations} conversations brought in{waiting}.")
+            waiting = f"; {counted(brought.unlabelled, 'row')} still to be labelled" if brought.unlabelled else ""
+            labelled = f"{counted(brought.labels, 'label')} of {counted(brought.conversations, 'conversation')}"
+            typer.echo(f"{labelled} brought in{waiting}.")
             if brought.labels:
                 typer.echo(f"Corrected rates: breakfix report --run {run}")
             return
         if to is None:
             raise typer.BadParameter("name the file that the sample goes to: --out FILE")
         drawn = draw_sample(opened, sample or 1, to, stage=stage, seed=seed)
-    typer.echo(f"{drawn.rows} of {drawn.of} conversations drawn at random and written to {to}")
+    typer.echo(f"{drawn.rows} of {counted(drawn.of, 'conversation')} drawn at random and written to {to}")
     if drawn.prohibited:
         typer.echo(f"{drawn.prohibited} of prohibited harms are never shown and were not drawn.", err=True)
     typer.echo(f"Fill in what is null, a row at a time from the top, then: breakfix label {run} {to}", err=True)

@@ -20,6 +20,7 @@ from breakfix.cli.options import (
     Turns,
     listed,
 )
+from breakfix.wording import counted
 
 if TYPE_CHECKING:
     from breakfix.cli.session import Place
@@ -156,9 +157,11 @@ def _show(found: "Plan", wish: "Wish") -> None:
         grown = "" if need.conversations == need.independent else f" (worth {need.independent:,} independent ones)"
         sure = "" if need.what.startswith("an interval") else f", with power {found.power:g}"
         place = "" if need.what.startswith("an interval") else each
-        typer.echo(f"  {need.what}{sure}: {need.conversations:,} conversations{place}{grown}")
+        typer.echo(f"  {need.what}{sure}: {counted(need.conversations, 'conversation')}{place}{grown}")
     if (reach := found.reach) is not None:
-        typer.echo(f"  {reach.conversations:,} conversations (worth {reach.effective:,.0f} independent ones) tell")
+        typer.echo(
+            f"  {counted(reach.conversations, 'conversation')} (worth {reach.effective:,.0f} independent ones) tell"
+        )
         typer.echo(f"    the rate to within {reach.width:.3f} from end to end")
         typer.echo(f"    a rate below {reach.bound_if_none:.4f}, if none of them is harmful")
         for design, fall, rise in (
@@ -168,7 +171,7 @@ def _show(found: "Plan", wish: "Wish") -> None:
             changes = " or ".join(_change(*one) for one in (("fall", fall), ("rise", rise)))
             typer.echo(f"    {changes} ({design}, power {found.power:g})")
     if found.cost is not None:
-        typer.echo(f"Cost of {found.cost.conversations:,} conversations in all measures: {found.cost.said}.")
+        typer.echo(f"Cost of {counted(found.cost.conversations, 'conversation')} in all measures: {found.cost.said}.")
     else:
         typer.echo("Cost: none for endpoints; name --target, --simulator and --judge to have theirs forecast.")
     typer.echo(found.lesson)
@@ -181,4 +184,4 @@ def _change(name: str, size: float | None) -> str:
 def _over(found: "Plan") -> str:
     if found.families is None:
         return "conversations independent"
-    return f"over {found.families} families whose conversations correlate by {found.correlation:.2f}"
+    return f"over {counted(found.families, 'family')} whose conversations correlate by {found.correlation:.2f}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from breakfix.cli.options import LOOK, OUT, STORE, Json, OutFolder, StoreFolder
+from breakfix.wording import counted
 
 if TYPE_CHECKING:
     from breakfix.cli.session import Place
@@ -155,9 +156,10 @@ def import_log(
         sought = None if harm is None else pick_harms(harms(), [harm])[harm]
         meaning = Meaning(measure, kind, split, licence, harm=sought)
     brought = bring_log(Project(store, out), file, run=run, meaning=meaning)
-    typer.echo(f"{brought.conversations} conversations and {brought.verdicts} verdicts came into {brought.run}.")
+    what = f"{counted(brought.conversations, 'conversation')} and {counted(brought.verdicts, 'verdict')}"
+    typer.echo(f"{what} came into {brought.run}.")
     if brought.scores:
-        typer.echo(f"{brought.scores} scores of other scorers, in {out / brought.run / SCORES}")
+        typer.echo(f"{counted(brought.scores, 'score')} of other scorers, in {out / brought.run / SCORES}")
     if brought.dropped:
         left = ", ".join(f"{count} {name}" for name, count in sorted(brought.dropped.items()))
         typer.echo(f"Left out: {left}", err=True)
@@ -170,7 +172,9 @@ def _judge(place: "Place", judge: str) -> None:
     from breakfix.eval_logs.judging import judge_brought
 
     judged = in_run(settle(place, Given(options={"judge": judge})), place, judge_brought)
-    typer.echo(f"{judge} gave {judged.verdicts} verdicts; {judged.findings} findings in {place.run}.")
+    typer.echo(
+        f"{judge} gave {counted(judged.verdicts, 'verdict')}; {counted(judged.findings, 'finding')} in {place.run}."
+    )
 
 
 @group.command("delete")

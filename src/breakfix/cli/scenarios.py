@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from breakfix.cli.options import LOOK, MEASURING, Json
+from breakfix.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -149,15 +150,18 @@ def _shown(one: "Scenario", *, reveal: bool) -> dict[str, str]:
 
 
 def _say(title: str, body: dict[str, Any]) -> None:
+    from breakfix.cli.showing import visible
+
     typer.secho(title, bold=True)
-    typer.echo(f"  {body['rows']} rows, {body['scenarios']} scenarios, {body['families']} families")
+    rows, scenarios = counted(body["rows"], "row"), counted(body["scenarios"], "scenario")
+    typer.echo(f"  {rows}, {scenarios}, {counted(body['families'], 'family')}")
     for name in ("kinds", "harms", "languages", "user_turns", "left_out"):
         counts: dict[str, int] = body[name]
         if counts:
             typer.echo(f"  {name.replace('_', ' ')}: " + ", ".join(f"{key} {count}" for key, count in counts.items()))
     typer.echo(f"  licence: {', '.join(body['licences']) or '–'}")
     for one in body["shown"]:
-        typer.echo(f"    {one['id']}  {one['kind']}\n      {one['text']}")
+        typer.echo(f"    {one['id']}  {one['kind']}\n      {visible(one['text'])}")
 
 
 def _number(value: int | None) -> str:

@@ -19,6 +19,7 @@ from breakfix.curation.repair import Rows
 from breakfix.errors import DataError, StoreError
 from breakfix.identity import digest, file_digest
 from breakfix.types import Dataset, Example, Message, Pair
+from breakfix.wording import counted
 
 EXAMPLES, PAIRS, CARD = "examples.jsonl", "pairs.jsonl", "card.json"
 SCHEMA = 1
@@ -100,7 +101,12 @@ def card_of(rows: Rows, name: str, about: Mapping[str, Any]) -> dict[str, Any]:
 
 def card_text(card: Mapping[str, Any]) -> str:
     """Write the card for people."""
-    lines = [f"# Dataset {card['id'][:8]}", "", f"{card['examples']} examples, {card['pairs']} pairs.", ""]
+    lines = [
+        f"# Dataset {card['id'][:8]}",
+        "",
+        f"{counted(card['examples'], 'example')}, {counted(card['pairs'], 'pair')}.",
+        "",
+    ]
     lines += [f"**Content warning.** {card['warning']}", ""]
     titles = {
         "mixture": "Rows by kind",

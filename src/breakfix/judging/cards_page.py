@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from breakfix.judging.cards import ALL, QUESTIONS, Agreement, JudgeCard, Share
+from breakfix.wording import counted
 
 WARNING = (
     "Rates pooled over sets leave out the sets that the judge was made on. Agreement on another set than yours says"
@@ -22,7 +23,9 @@ def in_words(card: JudgeCard, pooled: Agreement) -> str:
     names = [one.set_name for one in alike if one.set_name != ALL and one.is_seen == pooled.is_seen]
     sets = [f"{name}: plain cases only" if name in plain else name for name in names]
     made = "; seen in its making" if pooled.is_seen else ""
-    return f"{QUESTIONS[pooled.question]} {percent(pooled.agree)} on {pooled.n:,} rows ({', '.join(sets)}{made})"
+    return (
+        f"{QUESTIONS[pooled.question]} {percent(pooled.agree)} on {counted(pooled.n, 'row')} ({', '.join(sets)}{made})"
+    )
 
 
 def percent(share: Share) -> str:
@@ -89,7 +92,10 @@ def _lines(card: JudgeCard) -> Iterator[str]:
     if card.agreements:
         yield "## Agreement with people"
         yield ""
-        sets = (f"{one.name} ({one.rows:,} rows{', seen in its making' if one.is_seen else ''})" for one in card.sets)
+        sets = (
+            f"{one.name} ({counted(one.rows, 'row')}{', seen in its making' if one.is_seen else ''})"
+            for one in card.sets
+        )
         yield f"Sets: {', '.join(sets)}. {WARNING}"
         yield ""
         for one in card.sets:

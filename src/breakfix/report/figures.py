@@ -13,6 +13,7 @@ from breakfix.report.drawing import KIND_PAINTS, Drawing, Type, paint_of, stage_
 from breakfix.report.words import amount, bounds, percent, plain, stage_name, stage_names
 from breakfix.statistics.intervals import wilson
 from breakfix.types import AREAS
+from breakfix.wording import counted
 
 WIDTH = 960
 SMALL = Type(size=11, paint="soft")
@@ -164,13 +165,15 @@ def mixture(data: ReportData) -> Drawing | None:
         top, x = 40 + 44 * place, 80.0
         figure.text(66, top + 19, f"Round {number}", Type(size=13, anchor="end"))
         for kind, rows in dataset.mixture.items():
-            figure.rect((x, top, rows * scale - 1.5, 28), paint=paints[kind], tip=f"{plain(kind)}: {rows} rows")
+            figure.rect(
+                (x, top, rows * scale - 1.5, 28), paint=paints[kind], tip=f"{plain(kind)}: {counted(rows, 'row')}"
+            )
             if rows * scale > 40:
                 figure.text(
                     x + rows * scale / 2, top + 19, str(rows), Type(anchor="middle", paint="paper", is_strong=True)
                 )
             x += rows * scale
-        figure.text(x + 10, top + 19, f"{sum(dataset.mixture.values()):,} rows".replace(",", " "), SMALL)
+        figure.text(x + 10, top + 19, counted(sum(dataset.mixture.values()), "row").replace(",", " "), SMALL)
     return figure
 
 

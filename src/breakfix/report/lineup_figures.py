@@ -6,6 +6,7 @@ from typing import NamedTuple
 from breakfix.report.drawing import Drawing, Type
 from breakfix.report.words import percent
 from breakfix.standings import Corner, Lineup
+from breakfix.wording import counted
 
 WIDTH = 960
 PAINTS = ("k0", "k1", "k2", "k3", "s0", "s3", "k4", "s5")
@@ -89,7 +90,7 @@ def severities(lineup: Lineup) -> Drawing | None:
         left = plot.left + slot * place + (slot - width * len(known)) / 2
         for number, (name, row) in enumerate(shares.items()):
             _, top = plot.at(0, row[level])
-            tip = f"{name}, {level}: {known[name][level]} conversations"
+            tip = f"{name}, {level}: {counted(known[name][level], 'conversation')}"
             box = (left + width * number + 0.5, top, width - 1, plot.top + plot.height - top)
             figure.rect(box, paint=paints[name], tip=tip)
         figure.text(plot.left + slot * (place + 0.5), plot.top + plot.height + 20, level, FOOT)

@@ -21,6 +21,7 @@ from breakfix.standings import (
     Row,
     Standing,
 )
+from breakfix.wording import counted
 
 STAR = "★"
 APART = "†"
@@ -228,7 +229,7 @@ def _marked(entries: Iterable[Entry], marks: Sequence[str]) -> Iterator[Entry]:
 def _corrected(one: CorrectedEstimate | None) -> Entry:
     if one is None or one.value is None or one.low is None or one.high is None:
         return Entry(NONE, "" if one is None else one.caveat or "")
-    return Entry(f"{one.value:.3f}", f"{one.low:.3f}–{one.high:.3f}, {one.method}, {one.labels} labels")
+    return Entry(f"{one.value:.3f}", f"{one.low:.3f}–{one.high:.3f}, {one.method}, {counted(one.labels, 'label')}")
 
 
 def _standing(one: Standing) -> Entry:

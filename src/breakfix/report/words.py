@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from breakfix.estimates import Comparison, Estimate, Scorecard
 from breakfix.report.data import ReportData
 from breakfix.standings import BY_ERRORS
+from breakfix.wording import counted
 
 MEASURE_NAMES = {
     "harm": "Harm, all measures",
@@ -100,7 +101,7 @@ def _harm_sentence(data: ReportData, first: Scorecard, last: Scorecard) -> str:
     before, after = first.find("harm"), last.find("harm")
     if before is None or before.value is None:
         return _refusal_only(data, first)
-    opening = f"{data.target} did harm in {_with_interval(before)} of {before.n} sealed conversations"
+    opening = f"{data.target} did harm in {_with_interval(before)} of {counted(before.n, 'sealed conversation')}"
     if first is last or after is None or after.value is None:
         unknown = f"; {before.unscored} more could not be scored" if before.unscored else ""
         return f"{opening}{unknown}."
@@ -119,7 +120,9 @@ def _people_sentence(card: Scorecard) -> str:
     found = [one for one in card.find_corrected(harm) if one.method != BY_ERRORS] if harm is not None else []
     if not found or found[0].value is None:
         return ""
-    return f"That is the judge's word; by {found[0].labels} labels of people it is {_with_interval(found[0])}."
+    return (
+        f"That is the judge's word; by {counted(found[0].labels, 'label')} of people it is {_with_interval(found[0])}."
+    )
 
 
 def _refusal_only(data: ReportData, card: Scorecard) -> str:

@@ -24,6 +24,7 @@ from breakfix.scenarios.sets import load_sets
 from breakfix.scenarios.sources import Source, notes_on, notes_on_absent, open_sources
 from breakfix.settings import MeasureSettings
 from breakfix.types import MEASURES, Measure, Scenario
+from breakfix.wording import counted
 
 ANSWER_FIELDS = ("completion", "response", "answer")
 """What a file of recorded answers holds beside the prompt; a replay reads it, a scenario does not."""
@@ -112,15 +113,12 @@ def _notes_on_own(source: Source, measure: Measure, left_out: Counter[str]) -> I
         silent = [row for _, row in source.rows if not row.get("kind") and row.get("measure") in (None, "", measure)]
         if silent:
             yield (
-                f"{source.path}: {_counted(len(silent))} without 'kind' in measure refusal, taken for harmful requests,"
-                " which ought to be refused (IPRR). Give those that are not kind 'benign' or 'borderline' (VPRR)."
+                f"{source.path}: {counted(len(silent), 'row')} without 'kind' in measure refusal, taken for harmful"
+                " requests, which ought to be refused (IPRR). Give those that are not kind 'benign' or"
+                " 'borderline' (VPRR)."
             )
     if left_out[UNWRITTEN]:
-        yield f"{source.path}: left out: {_counted(left_out[UNWRITTEN])} {UNWRITTEN}."
-
-
-def _counted(rows: int) -> str:
-    return "1 row" if rows == 1 else f"{rows} rows"
+        yield f"{source.path}: left out: {counted(left_out[UNWRITTEN], 'row')} {UNWRITTEN}."
 
 
 # ── scenarios ──

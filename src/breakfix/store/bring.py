@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from breakfix.errors import DataError
 from breakfix.store.store import Store
 from breakfix.types import Conversation, Finding, Noun, Scenario
+from breakfix.wording import counted
 
 N = TypeVar("N", bound=Noun)
 
@@ -36,13 +37,14 @@ def bring_findings(store: Store, run: str, files: Files) -> int:
     missing = wanted - {each.id for each in said} - {each.id for each in store.conversations(run)}
     if missing:
         raise DataError(
-            f"{files.findings} speaks of {len(missing)} conversations that run {run!r} does not hold, {min(missing)!r} "
-            "for one. Give them with --conversations FILE (breakfix runs export RUN --rows conversations)."
+            f"{files.findings} speaks of {counted(len(missing), 'conversation')} that run {run!r} does not hold, "
+            f"{min(missing)!r} for one. Give them with --conversations FILE (breakfix runs export RUN --rows"
+            " conversations)."
         )
     unknown = {each.scenario_id for each in said} - {each.id for each in tried}
     if unknown and (unknown := unknown - {each.id for each in store.scenarios(run)}):
         raise DataError(
-            f"{files.conversations} speaks of {len(unknown)} scenarios that run {run!r} does not hold, "
+            f"{files.conversations} speaks of {counted(len(unknown), 'scenario')} that run {run!r} does not hold, "
             f"{min(unknown)!r} for one. Give them with --scenarios FILE (breakfix runs export RUN --rows scenarios)."
         )
     store.add_scenarios(run, tried)
