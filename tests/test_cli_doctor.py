@@ -23,6 +23,12 @@ def test_a_healthy_place_is_told_as_such(capsys: pytest.CaptureFixture[str]):
     assert {"extra [train]", "extra [parquet]", "GPU", "disk", "store"} <= set(found)
 
 
+def test_recorded_answers_are_counted_and_not_asked(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "answers.jsonl").write_text('{"prompt": "Why is it blue?", "completion": "It scatters."}\n')
+    assert run(["doctor", "--model", "replay/answers.jsonl"]) == 0
+    assert "✓ model replay/answers.jsonl: 1 recorded answer" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("model", "what"), [("scripted/gone.yaml", "gone.yaml"), ("http://127.0.0.1:9/v1#m", "127.0.0.1:9")]
 )

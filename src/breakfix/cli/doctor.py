@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import typer
 
 from breakfix.cli.options import BEGIN, OUT, STORE, Json, OutFolder, Overrides, SettingsFile, StoreFolder, read_settings
+from breakfix.wording import counted
 
 if TYPE_CHECKING:
     from breakfix.settings import CycleSettings
@@ -122,7 +123,7 @@ def _store(folder: Path) -> Finding:
         return Finding("store", "ok", f"none in {folder} yet; the first run makes it")
     try:
         with Store.open(folder) as store:
-            return Finding("store", "ok", f"{folder}, {len(store.runs())} runs")
+            return Finding("store", "ok", f"{folder}, {counted(len(store.runs()), 'run')}")
     except StoreError as error:
         return Finding("store", "problem", str(error))
 
@@ -138,7 +139,7 @@ def _models(settings: "CycleSettings") -> list[str]:
 
 
 def _answer(name: str, settings: "CycleSettings") -> Finding:
-    """Ask a model for one word."""
+    """Ask a model for one word; of recorded answers, count them."""
     from breakfix.errors import BreakfixError, CallFailed
     from breakfix.pacing import TryAgain
 
@@ -157,6 +158,7 @@ async def _ask(name: str, settings: "CycleSettings") -> str:
 
     from breakfix.judging.guards.families import split_guard, try_question
     from breakfix.models.open import open_model
+    from breakfix.models.replay import ReplayModel
     from breakfix.types import Decoding, Message
 
     began = time.monotonic()
@@ -169,6 +171,8 @@ async def _ask(name: str, settings: "CycleSettings") -> str:
     known = settings.model_settings(name)
     model = open_model(name, known if is_chat else known.model_copy(update={"chat": False}), settings.calls)
     try:
+        if isinstance(model, ReplayModel):
+            return counted(len(model), "recorded answer")
         await model.generate(asked, decoding)
     finally:
         await model.close()
