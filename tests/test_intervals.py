@@ -67,6 +67,15 @@ def test_where_all_agree_each_family_counts_once_and_the_interval_does_not_colla
     assert (interval.low, interval.high) == wilson(12 * value, 12)
 
 
+@pytest.mark.parametrize("means", [[2] * 12, [2] * 30 + [1, 3, 3, 0]])
+def test_where_nearly_all_families_are_alike_the_interval_does_not_collapse(means: list[float]):
+    interval = mean_interval(means, list(range(len(means))), top=4)
+    assert interval.method == "wilson-clusters"
+    assert interval.low < interval.value - 0.5 and interval.high > interval.value + 0.5
+    halves = mean_interval([0.0, 1.0] * 12, [place // 2 for place in range(24)])
+    assert (halves.low, halves.high) == wilson(6, 12)
+
+
 def test_one_failure_is_never_more_certain_than_none():
     clusters = [place // 5 for place in range(60)]
     highs = [mean_interval([1.0] * k + [0.0] * (60 - k), clusters).high for k in range(4)]

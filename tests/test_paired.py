@@ -110,6 +110,11 @@ def test_equal_changes_in_all_families_leave_an_interval_of_some_width():
     assert -1.0 <= low < high < -0.2
 
 
+def test_nearly_equal_changes_in_all_families_do_too():
+    low, high = paired_interval([1.0] * 40, [0.0] * 39 + [1.0], [place // 2 for place in range(40)])
+    assert low < -0.99 and high > -0.9
+
+
 @pytest.mark.parametrize(
     ("b", "c", "p"), [(1, 7, 0.0390625), (7, 1, 0.0390625), (0, 0, 1.0), (0, 6, 0.015625), (4, 4, 1.0)]
 )

@@ -7,12 +7,13 @@ measured for it. This module knows nothing of scenarios or verdicts.
 """
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
-FEWEST_MIXED_CLUSTERS = 5
-"""A bootstrap needs at least so many clusters with some of the thing counted, and as many not full of it."""
+FEWEST_APART = 5
+"""A bootstrap needs at least so many clusters whose mean is another than the commonest one."""
 DRAWS_AT_ONCE = 200_000
 """Random counts held in memory at a time."""
 
@@ -188,14 +189,18 @@ def sums_interval(sums: FamilySums, precision: Precision = USUAL, *, top: float 
     if len(sums) == sums.n and all(total in (0, top) for total in sums.totals.values()):
         low, high = wilson(sums.total / top, sums.n, precision.level)
         return Interval(mean, low * top, high * top, "wilson")
-    some = sum(total > 0 for total in sums.totals.values())
-    room = sum(total < top * sums.sizes[cluster] for cluster, total in sums.totals.items())
-    if min(some, room) < FEWEST_MIXED_CLUSTERS:
+    if are_alike(total / sums.sizes[cluster] for cluster, total in sums.totals.items()):
         share = min(1.0, max(0.0, mean / top))
         low, high = wilson(share * len(sums), len(sums), precision.level)
         return Interval(mean, low * top, high * top, "wilson-clusters")
     low, high = _bootstrap(sums, precision)
     return Interval(mean, max(0.0, min(low, mean)), min(top, max(high, mean)), "cluster-bootstrap")
+
+
+def are_alike(means: Iterable[float]) -> bool:
+    """Tell whether clusters differ too little in their means for a bootstrap, which would look surest just there."""
+    counts = Counter(means)
+    return counts.total() - max(counts.values()) < FEWEST_APART
 
 
 def sums_of(values: Iterable[float], clusters: Iterable[Hashable]) -> FamilySums:

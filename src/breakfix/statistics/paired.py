@@ -8,9 +8,9 @@ import math
 from collections.abc import Hashable, Sequence
 
 from breakfix.statistics.intervals import (
-    FEWEST_MIXED_CLUSTERS,
     USUAL,
     Precision,
+    are_alike,
     cluster_bootstrap_mean,
     cluster_sums,
     wilson,
@@ -116,15 +116,14 @@ def paired_interval(
     """Bound the mean difference of values from 0 to `top` by the method that their clusters allow.
 
     Newcombe's paired interval where all are 0 or `top` and every cluster is single; else a cluster bootstrap of the
-    differences; and where fewer than five clusters changed, or all alike, Newcombe's with each cluster counted once.
+    differences; and where clusters changed too much alike for one, Newcombe's with each cluster counted once.
     """
     differences = [late - early for early, late in zip(before, after, strict=True)]
     totals, sizes = cluster_sums(differences, clusters)
-    is_varied = len({total / size for total, size in zip(totals, sizes, strict=True)}) > 1
     is_binary = all(value in (0, top) for value in (*before, *after))
     if len(totals) == len(differences) and is_binary:
         low, high = newcombe_paired(_pair_table(before, after), precision.level)
-    elif is_varied and sum(total != 0 for total in totals) >= FEWEST_MIXED_CLUSTERS:
+    elif not are_alike(total / size for total, size in zip(totals, sizes, strict=True)):
         return cluster_bootstrap_mean(differences, clusters, precision)
     elif is_binary:
         scale = len(totals) / len(differences)
