@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DatabaseError
 
 from breakfix.errors import BreakfixError, DataError, StoreError
 from breakfix.estimates import Label
 from breakfix.store import migrations, tables
+from breakfix.store.endings import judged
 from breakfix.store.export import export_rows
 from breakfix.store.records import RoundRecord
 from breakfix.store.store import Store
@@ -90,6 +92,8 @@ def test_a_conversation_is_found_by_the_beginning_of_its_id(store: Store):
     assert store.conversation("r", "c0010") == conversation(10)
     assert store.conversation("r", "c001") is None
     assert store.conversation("r", "%") is None
+    store.add_conversations("r", [conversation(30, id=name) for name in ("B1", "B2", "b")])
+    assert store.conversation("r", "b") == conversation(30, id="b")
 
 
 def test_findings_keep_their_rank_and_change_state(store: Store):
@@ -222,6 +226,17 @@ def test_an_older_store_is_brought_up_step_by_step(store: Store):
     assert database.execute("SELECT count(*) FROM second").fetchone() == (0,)
     assert database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == (str(tables.SCHEMA),)
     database.close()
+
+
+def test_a_store_that_was_being_brought_up_when_it_was_killed_is_as_it_was(store: Store):
+    store.add_conversations("r", [conversation(1)])
+    make_older(store.path, 2)
+    cut_short = {2: [*migrations.STEPS[2][:3], "SELECT killed FROM here"]}
+    with pytest.raises(DatabaseError), store._writing() as connection:
+        migrations.prepare(connection, store.path, cut_short)
+    with Store.open(store.folder) as again:
+        assert list(again.conversations("r")) == [conversation(1)]
+        assert [ending.speakers for ending, _ in judged(again, "r", None, stage="base")] == ["ua"]
 
 
 def test_a_store_of_version_1_gets_its_table_of_labels(store: Store):

@@ -24,12 +24,12 @@ def hold(path: Path, run: str) -> Generator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether a process holds the lock; one that was killed holds none."""
+    """Tell whether a process holds the lock; one that was killed holds none. Two may ask at once."""
     if not path.exists():
         return False
-    handle = os.open(path, os.O_RDWR)
+    handle = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:

@@ -1,4 +1,4 @@
-"""The store's versions: a new file is made at the newest, an older one is brought up, a newer one is refused.
+"""The store's versions: a new file is made at the newest, an older one is brought up whole, a newer one is refused.
 
 Add a step to `STEPS` when the tables change: STEPS[n] lists the statements that lead from version n to n + 1.
 """
@@ -49,12 +49,19 @@ def prepare(connection: Connection, path: Path, steps: Mapping[int, Sequence[str
             f"The store {str(path)!r} was written by a newer breakfix (schema {found}; breakfix {version()} "
             f"reads up to {tables.SCHEMA}). Upgrade breakfix, or give another folder with --store."
         )
-    for step in range(found, tables.SCHEMA):
+    if found < tables.SCHEMA:
+        _bring_up(connection, steps)
+
+
+def _bring_up(connection: Connection, steps: Mapping[int, Sequence[str]]) -> None:
+    """Take all steps or none, in one transaction that the driver would not begin for `ALTER` by itself."""
+    connection.execute(text("BEGIN IMMEDIATE"))
+    found = _version(connection)  # anew: another process may have brought the file up before this one's turn came
+    for step in range(tables.SCHEMA if found is None else found, tables.SCHEMA):
         for statement in steps[step]:
             connection.execute(text(statement))
-    if found < tables.SCHEMA:
-        schema = update(tables.meta).where(tables.meta.c.key == "schema")
-        connection.execute(schema.values(value=str(tables.SCHEMA)))
+    schema = update(tables.meta).where(tables.meta.c.key == "schema")
+    connection.execute(schema.values(value=str(tables.SCHEMA)))
 
 
 def _version(connection: Connection) -> int | None:

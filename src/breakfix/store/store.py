@@ -180,8 +180,8 @@ class Store:
     def conversation(self, run: str, conversation_id: str) -> Conversation | None:
         """Give one conversation by its id, or by the beginning of it when that is unambiguous."""
         table = tables.conversations
-        query = _selected(table, {"run": run}).where(table.c.id.startswith(conversation_id, autoescape=True)).limit(2)
-        found = list(self._nouns(Conversation, query))
+        query = _selected(table, {"run": run}).where(table.c.id.startswith(conversation_id, autoescape=True))
+        found = list(self._nouns(Conversation, query.order_by(table.c.id != conversation_id).limit(2)))
         exact = [each for each in found if each.id == conversation_id]
         return (exact or found)[0] if exact or len(found) == 1 else None
 
