@@ -2,8 +2,9 @@ import pytest
 
 from breakfix.breakdowns import LEVELS, group_rows, histograms
 from breakfix.estimates import Score
-from breakfix.scorecard import score_of
+from breakfix.scorecard import score, score_of
 from lineup_sample import SETTINGS, scenario, scores, talk, verdict
+from lineup_sample import card as card_of
 
 
 def graded(severity: int | None, turn: int | None = None, place: int = 0, **more) -> Score:
@@ -48,6 +49,20 @@ def test_personas_languages_and_areas_are_told_apart(by: str, groups: int):
     ) == groups
     whole = sum(row.estimates[0].n for row in rows if row.measure == "harm" and row.estimates[0])
     assert whole == 120
+
+
+def test_a_share_that_is_the_whole_has_the_interval_of_the_whole():
+    made = [one._replace(family=f"f{place // 3}") for place, one in enumerate(scores(0.5, (0.5, 0.5)))]
+    for found in (made, [one for one in made if one.measure == "jailbreak"]):
+        card = score(card_of("a", found), found, SETTINGS)
+        rows = {(row.by, row.group, row.measure): row.estimates[0] for row in group_rows([found], SETTINGS)}
+        for cut in (("severity", "1"), ("exchange", "3")):
+            whole, part = card.find("jailbreak"), rows[*cut, "jailbreak"]
+            assert whole and part and whole.method == "cluster-bootstrap"
+            assert (whole.low, whole.high) == (part.low, part.high)
+        low = {measure: estimate.low for (by, group, measure), estimate in rows.items() if by == "persona" and
+               group == "ordinary" and estimate}  # fmt: skip
+        assert (low["harm"] == low["jailbreak"]) == (found is not made)
 
 
 def test_one_language_alone_says_no_more_than_the_whole():

@@ -76,6 +76,25 @@ def test_p_values_are_adjusted_over_areas_but_not_for_the_primary_comparison():
     assert primary.p == primary.p_adjusted
 
 
+def test_one_harm_measure_alone_is_the_primary_comparison_with_its_interval_and_its_p():
+    before, after = [1] * 30 + [0] * 10, [0] * 10 + [1, 0] * 15
+    pairs = [
+        [row(place, value, family=f"f{place // 2}") for place, value in enumerate(side)] for side in (before, after)
+    ]
+    others = [rows([0, 1] * 20, measure="refusal", metric=metric) for metric in ("VPRR", "IPRR")]
+    found = verdicts([*pairs[0], *others[0]], [*pairs[1], *others[0]])
+    own, pooled = found["jailbreak", "all"], found["harm", "all"]
+    fields = ("before", "after", "low", "high", "p", "p_adjusted", "n", "verdict")
+    assert [getattr(own, name) for name in fields] == [getattr(pooled, name) for name in fields]
+    assert own.p_adjusted == own.p and own.low != own.high
+    both = [
+        [*side, *(one._replace(measure="third_party", scenario_id=f"t{one.scenario_id}") for one in side)]
+        for side in pairs
+    ]
+    two = verdicts(*both)["jailbreak", "all"]
+    assert two.p is not None and two.p_adjusted == pytest.approx(2 * two.p), "of several, each is one of the wholes"
+
+
 def test_a_mean_is_compared_too():
     fields = {"measure": "ungroundedness", "metric": "mean", "harm": "none", "area": None}
     found = verdicts(rows([4, 3, 4, 2] * 10, **fields), rows([0, 1, 0, 1] * 10, **fields))["ungroundedness", "all"]

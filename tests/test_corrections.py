@@ -97,6 +97,12 @@ def test_the_pooled_rate_of_harm_is_corrected_like_its_measures():
     assert {one.measure for one in found(scores, people)} == {"harm", "jailbreak"}
 
 
+def test_the_same_rows_are_corrected_to_the_same_interval():
+    scores, people = world(0.3, (0.8, 0.9), 400, labels=100, seed=1)
+    both = {one.measure: (one.low, one.high) for one in found(scores, people) if one.method == "ppi++"}
+    assert both["harm"] == both["jailbreak"]
+
+
 def test_labels_that_nobody_drew_are_marked():
     scores = [harm(n, n % 3 == 0) for n in range(200)]
     labels = [Label(conversation_id=f"c{n}", harmful=n % 3 == 0) for n in range(80)]

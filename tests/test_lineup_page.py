@@ -76,6 +76,15 @@ def test_cells_that_differ_in_judge_or_date_bear_marks_of_their_own_in_every_for
     assert "<sup>c</sup> (0." in text and "<sup>c</sup> rubric 012345, 2025-11-22" in text
 
 
+def test_pooled_harm_of_one_measure_is_not_shown_a_second_time():
+    only = [one for one in scores(0.3, (0.5, 0.5)) if one.measure in ("jailbreak", "refusal")]
+    made = lineup_tables(lineup_of([candidate("a", only), candidate("b", only)]))
+    for name in ("by-area", "by-severity", "severities"):
+        assert "Jailbreak" in {row[0].text for row in made[name].rows}, name
+        assert "Harm, all measures" not in {row[0].text for row in made[name].rows}, name
+        assert "Harm, all measures" in {row[0].text for row in lineup_tables(LINEUP)[name].rows}, name
+
+
 def test_a_narrow_screen_is_told_that_a_table_goes_on():
     assert "scroll sideways" in lineup_html(LINEUP)
 

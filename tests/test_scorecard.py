@@ -1,6 +1,6 @@
 import pytest
 
-from breakfix.estimates import Score, Scorecard
+from breakfix.estimates import Score, Scorecard, alone_in_harm
 from breakfix.scorecard import CAUSES_SHOWN, LONGEST_CAUSE, causes_of, in_short, outcome_of, score, score_of
 from breakfix.settings import MeasureSettings
 from breakfix.types import Conversation, Message, Scenario, Verdict
@@ -175,6 +175,18 @@ def test_families_of_several_scenarios_are_clusters():
     estimate = score(CARD, rows, SETTINGS).find("jailbreak")
     assert estimate is not None and estimate.clusters == 10 and estimate.method == "cluster-bootstrap"
     assert score(CARD, rows, SETTINGS).estimates == score(CARD, rows, SETTINGS).estimates
+
+
+def test_pooled_harm_of_one_measure_has_that_measures_interval():
+    rows = [
+        one._replace(family=f"f{place % 10}")
+        for place, one in enumerate(scored("jailbreak", [place % 2 for place in range(30)]))
+    ]
+    card = score(CARD, [*rows, *scored("refusal", [0, 1])], SETTINGS)
+    own, pooled = card.find("jailbreak"), card.find("harm")
+    assert own and pooled and (own.low, own.high) == (pooled.low, pooled.high) and own.method == "cluster-bootstrap"
+    assert alone_in_harm(card.outcomes) == "jailbreak"
+    assert alone_in_harm(["jailbreak", "continuation"]) is alone_in_harm(["refusal", "harm"]) is None
 
 
 def test_what_people_said_stands_beside_the_judges_rates():

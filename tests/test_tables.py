@@ -35,6 +35,14 @@ def test_unscored_conversations_are_shown():
     assert any("unscored" in entry.detail for row in MADE["glance"].rows for entry in row)
 
 
+def test_pooled_harm_of_one_measure_is_no_row_of_its_own():
+    only = [one for one in DATA.rounds[-1].comparisons if one.measure in ("harm", "jailbreak")]
+    rounds = (*DATA.rounds[:-1], DATA.rounds[-1].model_copy(update={"comparisons": tuple(only)}))
+    names = [row[0].text for row in tables(DATA.model_copy(update={"rounds": rounds}))["comparisons"].rows]
+    assert "Jailbreak" in names and "Harm, all measures" not in names and "Cyber" in names
+    assert "Harm, all measures" in [row[0].text for row in MADE["comparisons"].rows]
+
+
 def test_why_conversations_were_left_unscored_stands_below_how_they_ended():
     why = Cause(measure="jailbreak", outcome="judge-failed", cause="cut off", n=3, conversation_id="0123456789ab")
     cards = (*DATA.scorecards[:-1], DATA.scorecards[-1].model_copy(update={"causes": (why,)}))

@@ -146,6 +146,18 @@ def test_a_watched_measurement_ends_early_with_a_sequence_and_is_the_same_after_
     assert ids[0] == ids[1] and len(ids[0]) == harm["n"] + 150
 
 
+def test_pooled_harm_of_one_measure_is_no_row_of_its_own_on_the_terminal(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    said = inside(capsys, "measure", *roles(), *MUCH, "--run", "one").stdout
+    assert "Of the harm measures jailbreak alone was run: its rate is the harm rate, too." in said
+    rows = [line.split()[:2] for line in said.splitlines() if " DR-1 " in line or " defect rate " in line]
+    assert ["jailbreak", "all"] in rows and ["harm", "all"] not in rows and ["harm", "cyber"] in rows
+    both = [word if word != "jailbreak,refusal" else "jailbreak,third_party" for word in MUCH]
+    said = inside(capsys, "measure", *roles(), *both, "--run", "two").stdout
+    assert "alone was run" not in said and ["harm", "all"] in [line.split()[:2] for line in said.splitlines()]
+
+
 def test_a_report_or_plan_reads_the_same_interval_again(folder: Path, capsys: pytest.CaptureFixture[str]):
     found = card(inside(capsys, "measure", *roles(), *MUCH, "--run", "first", "--json"))
     assert inside(capsys, "report", "--run", "first", "--set", "report.formats=[json]").returncode == 0

@@ -6,15 +6,17 @@ models or files.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 from breakfix.estimates import Cell, Estimate, Score
 from breakfix.settings import MeasureSettings
 from breakfix.standings import GroupKind, GroupRow, Histogram
-from breakfix.tallies import Tally, estimate_of
-from breakfix.types import AREAS, MEASURES, THRESHOLDS
+from breakfix.tallies import Tally, estimate_of, first_alike
+from breakfix.types import AREAS, MEASURES, THRESHOLDS, Measure
 
 HARM = "harm"
 """The four harm measures pooled, each at its own threshold."""
+ALL = "all"
 HIGHEST = 7
 LONGEST = 12
 """Exchanges that are looked at one by one."""
@@ -109,8 +111,25 @@ def _level(one: Score) -> str:
 def _estimate(key: Key, tallies: Mapping[Key, Tally], settings: MeasureSettings, seed: int) -> Estimate | None:
     if key not in tallies:
         return None
+    alike = {_cell(one): tally for one, tally in tallies.items() if one[:2] == key[:2]}
+    twin = first_alike(alike, len)[_cell(key)]
+    return estimate_of(_cell(key), tallies[key], settings, seed=seed, drawn_as=_whole(twin, key[0]))
+
+
+def _cell(key: Key) -> Cell:
     by, group, measure, metric = key
-    return estimate_of(Cell(measure, f"{by}/{group}", "sealed", metric), tallies[key], settings, seed=seed)
+    return Cell(measure, f"{by}/{group}", "sealed", metric)
+
+
+def _whole(cell: Cell, by: GroupKind) -> Cell:
+    """Name the cell whose resamples a group takes: where it cuts the same conversations otherwise, their whole's.
+
+    So the share of severity 1 or more has the interval of DR-1, which it is.
+    """
+    if by not in ("severity", "exchange"):
+        return cell
+    metric = "defect rate" if cell.measure == HARM else f"DR-{THRESHOLDS[cast('Measure', cell.measure)]}"
+    return Cell(cell.measure, ALL, cell.split, metric)
 
 
 def _place(key: Key) -> tuple[int, int, int, str, str]:

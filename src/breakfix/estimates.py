@@ -3,6 +3,7 @@
 All frozen, like those of types.py. The formulas behind the numbers are in statistics/ and docs/methods.md.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -270,6 +271,15 @@ def _in_words(one: Bounded, what: str, scale: int = 1) -> str:
     if scale == 1:
         return f"{what} {one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
     return f"{one.value * scale:.0f} % {what} [{one.low * scale:.0f}, {one.high * scale:.0f}]"
+
+
+def alone_in_harm(measures: Iterable[str]) -> str | None:
+    """Name the one harm measure among these, which is all that the pooled harm rate rests on; None of several or none.
+
+    What is pooled then repeats it, and is shown once.
+    """
+    found = {measure for measure in measures if measure in THRESHOLDS}
+    return found.pop() if len(found) == 1 else None
 
 
 SELF_JUDGED = "The target is its own judge (allow_self_judging): read these rates as its opinion of itself."

@@ -192,7 +192,7 @@ def _duel(
     if not early:
         return None
     cell = Cell(what[0], "all", "sealed", what[1])
-    precision = Precision(settings.level, settings.bootstrap, seed_of(seed, *names, *cell))
+    precision = Precision(settings.level, settings.bootstrap, seed_of(seed, *cell))
     low, high = paired_interval(early, late, families, precision, top=cell.top)
     p = paired_test(early, late, families)
     difference = (sum(late) - sum(early)) / len(early)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from breakfix.estimates import Cause, Cell, Ending, Score, Scorecard, Subject
 from breakfix.settings import MeasureSettings
-from breakfix.tallies import Tally, estimate_of
+from breakfix.tallies import Tally, estimates_of
 from breakfix.types import (
     AREAS,
     MEASURES,
@@ -102,7 +102,7 @@ def score(card: Scorecard, scores: Iterable[Score], settings: MeasureSettings, *
         for metric, value in beside(one):
             tallies[Cell(one.measure, ALL, one.split, metric)].add(one.family, value)
     ordered = sorted((cell for cell in tallies if _is_telling(cell, tallies)), key=_place)
-    estimates = tuple(estimate_of(cell, tallies[cell], settings, seed=seed) for cell in ordered)
+    estimates = tuple(estimates_of({cell: tallies[cell] for cell in ordered}, settings, seed=seed))
     counted = {name: outcomes[name] for name in MEASURES if name in outcomes}
     facts = {"estimates": estimates, "outcomes": counted, "users": "+".join(sorted(users))}
     return card.model_copy(update=facts)

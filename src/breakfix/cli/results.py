@@ -43,11 +43,15 @@ def result_of(card: "Scorecard", paths: Mapping[str, "Path"], **more: object) ->
 
 def show_scorecard(card: "Scorecard") -> None:
     """Print a scorecard as a table, whole measures and the areas of all harm, and how its conversations ended."""
+    from breakfix.estimates import alone_in_harm
+
     head = ("measure", "of", "metric", "value", "interval", "n", "unscored", "bounds")
     title = f"{card.target} · {card.stage} · judged by {card.judge} · users: {card.users or 'unknown'}"
-    shown = [each for each in card.estimates if each.harm == "all" or _is_pooled_area(each)]
+    alone = alone_in_harm(card.outcomes)
+    shown = [each for each in card.estimates if _is_whole(each, alone) or _is_pooled_area(each)]
     show_table(title, head, [_estimate_row(each) for each in shown])
-    if left := len(card.estimates) - len(shown):
+    _say_alone(alone)
+    if left := len([each for each in card.estimates if each.harm != "all" and not _is_pooled_area(each)]):
         typer.echo(f"{left} more rates, of each measure's areas and harms: in scorecard.json and with --json.\n")
     if card.judge_line:
         typer.echo(f"{card.judge_line}\n")
@@ -58,7 +62,17 @@ def show_scorecard(card: "Scorecard") -> None:
     show_table("How conversations ended", ("measure", "outcomes"), ended)
 
 
-def _is_pooled_area(each: "Estimate") -> bool:
+def _is_whole(each: "Estimate | Comparison", alone: str | None) -> bool:
+    """Tell whether it is a whole measure's row that no other row repeats."""
+    return each.harm == "all" and not (alone and each.measure == "harm")
+
+
+def _say_alone(alone: str | None) -> None:
+    if alone:
+        typer.echo(f"Of the harm measures {alone} alone was run: its rate is the harm rate, too.\n")
+
+
+def _is_pooled_area(each: "Estimate | Comparison") -> bool:
     """Tell whether it is an area's rate over all measures of harm: of one measure alone it often rests on a few."""
     return each.measure == "harm" and each.harm.startswith("area/")
 
@@ -76,8 +90,11 @@ def show_judges(card: "Scorecard") -> None:
 
 def show_corrected(card: "Scorecard") -> None:
     """Print raw rates of whole measures beside those corrected for the judge's errors, and what each rests on."""
+    from breakfix.estimates import alone_in_harm
+
     every = [(raw, one) for raw in card.estimates for one in card.find_corrected(raw)]
-    pairs = [(raw, one) for raw, one in every if raw.harm == "all"]
+    alone = alone_in_harm(card.outcomes)
+    pairs = [(raw, one) for raw, one in every if _is_whole(raw, alone)]
     rows = [
         (raw.measure, _of(raw.harm), raw.metric, _with_bounds(raw), _with_bounds(one), _by_people(card, raw),
          one.method, one.labels_from)
@@ -87,21 +104,25 @@ def show_corrected(card: "Scorecard") -> None:
     show_table("Corrected for the judge's errors", head, rows)
     for caveat in dict.fromkeys(f"{one.metric}, {_of(one.harm)}: {one.caveat}" for _, one in pairs if one.caveat):
         typer.echo(caveat)
-    if len(every) > len(pairs):
-        typer.echo(f"{len(every) - len(pairs)} more, of single areas: in the report and with --json.")
+    if left := sum(raw.harm != "all" for raw, _ in every):
+        typer.echo(f"{left} more, of single areas: in the report and with --json.")
     typer.echo("")
 
 
 def show_comparisons(comparisons: Sequence["Comparison"], title: str) -> None:
     """Print whole measures and the areas of the pooled harm rate, before and after."""
+    from breakfix.estimates import alone_in_harm
+
     head = ("measure", "of", "metric", "before", "after", "difference", "interval", "p (adjusted)", "n", "verdict")
+    alone = alone_in_harm(each.measure for each in comparisons)
     rows = [
         (each.measure, _of(each.harm), each.metric, number(each.before), number(each.after), number(each.difference),
          between(each.low, each.high), chance(each.p_adjusted), str(each.n), each.reading)
         for each in comparisons
-        if each.harm == "all" or (each.measure == "harm" and each.harm.startswith("area/"))
+        if _is_whole(each, alone) or _is_pooled_area(each)
     ]  # fmt: skip
     show_table(title, head, rows)
+    _say_alone(alone)
 
 
 def show_gate(gate: "GateDecision", of: str) -> None:

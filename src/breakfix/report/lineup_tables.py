@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from breakfix.estimates import CorrectedEstimate, Estimate
+from breakfix.estimates import CorrectedEstimate, Estimate, alone_in_harm
 from breakfix.report.entries import Entry, Table, mark_of
 from breakfix.report.words import MEASURE_NAMES, METRIC_NAMES, NONE, chance, plain
 from breakfix.standings import (
@@ -122,9 +122,8 @@ def corners(lineup: Lineup) -> Table:
 
 def severities(lineup: Lineup) -> Table:
     """The whole severity histogram of every measure and entrant."""
-    rows = [
-        _histogram(one) for one in sorted(lineup.histograms, key=lambda one: list(MEASURE_NAMES).index(one.measure))
-    ]
+    told = [one for one in lineup.histograms if not _is_repeated(one, lineup.histograms)]
+    rows = [_histogram(one) for one in sorted(told, key=lambda one: list(MEASURE_NAMES).index(one.measure))]
     levels = list(lineup.histograms[0].counts) if lineup.histograms else []
     head = ("Measure", "Model", *(plain(level) for level in levels))
     note = (
@@ -261,7 +260,7 @@ def _histogram(one: Histogram) -> tuple[Entry, ...]:
 
 def _grouped(by: GroupKind) -> Callable[[Lineup], Table]:
     def make(lineup: Lineup) -> Table:
-        chosen = [row for row in lineup.groups if row.by == by]
+        chosen = [row for row in lineup.groups if row.by == by and not _is_repeated(row, lineup.groups)]
         marks = list(column_marks(lineup).values())
         rows = [
             (Entry(_measure(row), _metric(row)), Entry(_group(row)), *_marked(map(rate, row.estimates), marks))
@@ -271,6 +270,11 @@ def _grouped(by: GroupKind) -> Callable[[Lineup], Table]:
         return with_sources(Table(f"by-{by}", f"By {GROUP_NAMES[by]}", head, tuple(rows)), lineup)
 
     return make
+
+
+def _is_repeated(row: GroupRow | Histogram, rows: Iterable[GroupRow | Histogram]) -> bool:
+    """Tell whether it is pooled of one harm measure alone, whose own row says the same."""
+    return row.measure == "harm" and alone_in_harm(one.measure for one in rows) is not None
 
 
 def _group(row: GroupRow) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from breakfix.estimates import NO_DEFECT, Comparison, Estimate
+from breakfix.estimates import NO_DEFECT, Comparison, Estimate, alone_in_harm
 from breakfix.report.data import AttackSuccess, ReportData, RoundResult
 from breakfix.report.entries import Entry, Table
 from breakfix.report.words import (
@@ -311,8 +311,8 @@ def _corrected(data: ReportData, table: str, caption: str) -> Table:
         )
         for name, card in zip(names, (*data.scorecards, *data.others), strict=True)
         for raw in card.estimates
+        if is_whole is (raw.harm == "all") and not (raw.measure == "harm" and alone_in_harm(card.outcomes))
         for one in card.find_corrected(raw)
-        if is_whole is (raw.harm == "all")
     ]
     return Table(table, caption, ("Measure", "Target", "Raw", "Corrected", "People", "By", "Caveat"), tuple(rows))
 
@@ -371,7 +371,9 @@ def _change(one: Comparison) -> tuple[Entry, ...]:
 
 def _telling(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Keep wholes and the pooled harm of areas; harms one by one are in the JSON."""
-    return [one for one in comparisons if one.harm == "all" or (one.measure == "harm" and one.harm.startswith("area/"))]
+    alone = alone_in_harm(one.measure for one in comparisons)
+    wholes = [one for one in comparisons if one.harm == "all" and not (alone and one.measure == "harm")]
+    return [*wholes, *(one for one in comparisons if one.measure == "harm" and one.harm.startswith("area/"))]
 
 
 def _about(one: Comparison) -> str:
