@@ -3,6 +3,9 @@
 Every row belongs to a run and has its own id, so that writing it a second time changes nothing.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy import Column, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text
 
 SCHEMA = 3
@@ -14,107 +17,60 @@ meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("va
 
 runs = Table("runs", metadata, Column("run", Text, primary_key=True), Column("body", Text, nullable=False))
 
-scenarios = Table(
-    "scenarios",
-    metadata,
-    Column("run", Text, nullable=False),
-    Column("id", Text, nullable=False),
-    Column("measure", Text, nullable=False),
-    Column("split", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    PrimaryKeyConstraint("run", "id"),
-)
-
 ENDING = ("scenario_id", "target_id", "sample", "stopped", "failed", "users", "speakers")
 """How a conversation ended: in the index, so that counting never reads what was said (store/endings.py)."""
 
-conversations = Table(
+
+def _text(name: str, default: str | None = None) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+def _number(name: str, default: str | None = None) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=default)
+
+
+def _rows(name: str, *columns: Column[Any], key: Sequence[str] = ("id",), index: Index | None = None) -> Table:
+    """Lay out a table: the run that a row belongs to, what is searched, and the noun's JSON; `key` is within a run."""
+    more = [PrimaryKeyConstraint("run", *key), *([index] if index is not None else [])]
+    return Table(name, metadata, _text("run"), *columns, _text("body"), *more)
+
+
+scenarios = _rows("scenarios", _text("id"), _text("measure"), _text("split"))
+
+conversations = _rows(
     "conversations",
-    metadata,
-    Column("run", Text, nullable=False),
-    Column("id", Text, nullable=False),
-    Column("stage", Text, nullable=False),
-    Column("purpose", Text, nullable=False),
-    Column("scenario_id", Text, nullable=False),
-    Column("target_id", Text, nullable=False, server_default=""),
-    Column("sample", Integer, nullable=False, server_default="0"),
-    Column("stopped", Text, nullable=False, server_default=""),
+    _text("id"),
+    _text("stage"),
+    _text("purpose"),
+    _text("scenario_id"),
+    _text("target_id", ""),
+    _number("sample", "0"),
+    _text("stopped", ""),
     Column("failed", Text),
-    Column("users", Text, nullable=False, server_default="live"),
-    Column("speakers", Text, nullable=False, server_default=""),
-    Column("body", Text, nullable=False),
-    PrimaryKeyConstraint("run", "id"),
-    Index("conversations_endings", "run", "stage", "purpose", "id", *ENDING),
+    _text("users", "live"),
+    _text("speakers", ""),
+    index=Index("conversations_endings", "run", "stage", "purpose", "id", *ENDING),
 )
 
-verdicts = Table(
-    "verdicts",
-    metadata,
-    Column("run", Text, nullable=False),
-    Column("conversation_id", Text, nullable=False),
-    Column("judge_id", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    PrimaryKeyConstraint("run", "conversation_id", "judge_id"),
-)
+verdicts = _rows("verdicts", *map(_text, ("conversation_id", "judge_id")), key=("conversation_id", "judge_id"))
 
-labels = Table(
-    "labels",
-    metadata,
-    Column("run", Text, nullable=False),
-    Column("conversation_id", Text, nullable=False),
-    Column("by", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    PrimaryKeyConstraint("run", "conversation_id", "by"),
-)
+labels = _rows("labels", *map(_text, ("conversation_id", "by")), key=("conversation_id", "by"))
 
-findings = Table(
-    "findings",
-    metadata,
-    Column("run", Text, nullable=False),
-    Column("id", Text, nullable=False),
-    Column("round", Integer, nullable=False),
-    Column("rank", Integer, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    PrimaryKeyConstraint("run", "id"),
-)
+findings = _rows("findings", _text("id"), _number("round"), _number("rank"), _text("state"))
 
-datasets = Table(
-    "datasets",
-    metadata,
-    Column("run", Text, nullable=False),
-    Column("id", Text, nullable=False),
-    Column("created", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    PrimaryKeyConstraint("run", "id"),
-)
+datasets = _rows("datasets", _text("id"), _text("created"))
 
-checkpoints = Table(
-    "checkpoints",
-    metadata,
-    Column("run", Text, nullable=False),
-    Column("id", Text, nullable=False),
-    Column("created", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    PrimaryKeyConstraint("run", "id"),
-)
+checkpoints = _rows("checkpoints", _text("id"), _text("created"))
 
-rounds = Table(
-    "rounds",
-    metadata,
-    Column("run", Text, nullable=False),
-    Column("round", Integer, nullable=False),
-    Column("body", Text, nullable=False),
-    PrimaryKeyConstraint("run", "round"),
-)
+rounds = _rows("rounds", _number("round"), key=("round",))
 
 openings = Table(
     "sealed_openings",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("run", Text, nullable=False),
-    Column("at", Text, nullable=False),
-    Column("why", Text, nullable=False),
+    _text("run"),
+    _text("at"),
+    _text("why"),
 )
 
 OF_A_RUN = (scenarios, conversations, verdicts, labels, findings, datasets, checkpoints, rounds, runs)
