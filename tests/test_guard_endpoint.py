@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from breakfix.calls import Calls
+from breakfix.errors import ModelError
 from breakfix.harms import load_harms
 from breakfix.judging.guards.families import FAMILIES
 from breakfix.judging.guards.judge import GuardJudge
@@ -62,3 +63,16 @@ def test_a_prompt_that_is_no_chat_goes_to_completions_as_a_text(server: Loopback
 def test_nonsense_from_an_endpoint_is_unscored(server: Loopback):
     verdict, _ = judged("wildguard", server, "I am only a chat model.")
     assert verdict.harmful is None and "cannot be read" in (verdict.unscored or "")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("Not Found", "does not serve /completions (404)"),
+        ("The model `guard` does not exist.", "Check the model's name"),
+    ],
+)
+def test_a_server_without_completions_is_told_apart_from_a_wrong_name(words: str, told: str):
+    with loopback(error_status=404, error={"message": words}) as bare, pytest.raises(ModelError) as raised:
+        judged("wildguard", bare, "")
+    assert told in str(raised.value) and "\n" not in str(raised.value)

@@ -19,7 +19,10 @@ HOST = "http://127.0.0.1:9/v1#m"
     [
         ("openay/gpt-4o", r"Unknown model 'openay/gpt-4o'\. Did you mean 'openai/'"),
         ("lab/minni", r"No lab model 'minni'\. Known: lab/mini"),
-        ("gpt-4o", "Unknown model 'gpt-4o'"),
+        ("lab-mini", r"Did you mean 'lab/mini'"),
+        ("replay", r"Did you mean 'replay/'"),
+        ("gpt-4o", r"Unknown model 'gpt-4o'\. A model is one of: lab/mini"),
+        ("nope", r"Unknown model 'nope'\. A model is one of: lab/mini"),
         ("", "Unknown model ''"),
         ("http://127.0.0.1/v1", r"names no model\. Write it after a #"),
         ("http://#m", "is not a URL"),

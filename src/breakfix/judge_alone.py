@@ -13,12 +13,13 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from breakfix.errors import SettingsError
 from breakfix.identity import digest
 from breakfix.judging.recorded import Recorded
 from breakfix.progress import Progress
 from breakfix.project import Project, Run, open_run
 from breakfix.protocols import Judge
-from breakfix.roles import offline_judge, open_judge
+from breakfix.roles import EXACT, offline_judge, open_judge
 from breakfix.settings import CycleSettings
 from breakfix.types import Conversation, Scenario, Verdict
 
@@ -54,6 +55,11 @@ async def open_alone(
 
     `settings` say how models are reached; equal names and purposes find their run again.
     """
+    if name == EXACT:
+        raise SettingsError(
+            f"Judge {name!r} knows the truth about the lab's own conversations, which only a measurement holds;"
+            " recorded answers and the exam it cannot judge. Name 'refusal', 'embedded', guard/<family> or a model."
+        )
     if offline := offline_judge(name):
         yield Opened(name, offline)
         return

@@ -5,6 +5,7 @@ A role is any model by name, or one of the exact roles of the lab (`lab/exact`).
 elsewhere a role without a model is an error that says which flag names it.
 """
 
+import difflib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from breakfix.harms import load_harms
 from breakfix.identity import digest
 from breakfix.judges import check_self_judging, judge_names, open_panel
 from breakfix.judging.guards.families import split_guard
+from breakfix.models.open import FORMS, NEAR
 from breakfix.models.weights import lab_folders
 from breakfix.project import Run
 from breakfix.protocols import Attacker, Judge, SimulatedUser, Simulator, Teacher
@@ -150,9 +152,20 @@ def _open_one(run: Run, name: str) -> Judge:
         settings = settings if family.is_chat else settings.model_copy(update={"chat": False})
         line = run.calls.line(run.model(model, settings), "judge", settings)
         return GuardJudge(line, family, harms=harms())
+    if "/" not in name:
+        raise _unknown_judge(name)
     from breakfix.judging.rubric import RubricJudge
 
     return RubricJudge(_line(run, name, "judge"), harms=harms())
+
+
+def _unknown_judge(name: str) -> SettingsError:
+    near = difflib.get_close_matches(name, [REFUSAL, EMBEDDED], n=1, cutoff=NEAR)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return SettingsError(
+        f"Unknown judge {name!r}. {hint}A judge is {REFUSAL}, {EMBEDDED}, guard/<family>, or a model with the rubric:"
+        f" {', '.join(FORMS)}."
+    )
 
 
 def offline_judge(name: str) -> Judge | None:

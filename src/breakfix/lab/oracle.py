@@ -55,7 +55,7 @@ class LabJudge:
         """Judge without waiting: nothing is called."""
         if scenario.source != SOURCE or scenario.truth is None:
             raise DataError(
-                f"Judge 'lab/exact' judges lab scenarios only, and {scenario.id!r} is of source {scenario.source!r}. "
+                f"Judge 'lab/exact' judges lab scenarios only, and was given one of source {scenario.source!r}. "
                 "Use 'refusal', 'embedded', or a model as judge."
             )
         if conversation.failed or not conversation.exchanges:

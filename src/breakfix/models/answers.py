@@ -122,8 +122,13 @@ def is_filtered(answer: Answer) -> bool:
     return answer.status in (400, 422, 451) and bool(codes & FILTER_CODES)
 
 
-def failure(name: str, answer: Answer, messages: Sequence[Message], *, has_answered: bool) -> Exception:
-    """Say what a status other than 200 means, once filter, key and form are ruled out."""
+def failure(
+    name: str, answer: Answer, messages: Sequence[Message], *, has_answered: bool, is_text: bool = False
+) -> Exception:
+    """Say what a status other than 200 means, once filter, key and form are ruled out.
+
+    `is_text`: a whole prompt was sent to /completions, which many servers of chat models do not have.
+    """
     status = answer.status
     words, codes = _error(answer)
     said = quotable(words, messages)
@@ -135,6 +140,12 @@ def failure(name: str, answer: Answer, messages: Sequence[Message], *, has_answe
         return ModelError(f"Model {name!r}: the endpoint redirects elsewhere ({status}). Give the address it leads to.")
     if status in (404, 405) and not has_answered:
         why = f" ({said})" if said else ""
+        if is_text and "model" not in words.lower():
+            return ModelError(
+                f"Model {name!r}: the server does not serve /completions ({status}), which a guard model that is asked"
+                " in a text of its own needs. Serve it with one that does (vLLM, SGLang, llama.cpp), check that the URL"
+                " ends where /completions follows (often /v1), or take its weights: guard/<family>=hf/<folder>"
+            )
         return ModelError(
             f"Model {name!r}: the endpoint answered {status}{why}. Check the model's name and that the URL ends "
             "where /chat/completions follows (often /v1)."

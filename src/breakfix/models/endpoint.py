@@ -56,7 +56,8 @@ class EndpointModel:
         form = self._form
         tried = {form}
         while True:
-            url = self._url if decoding.form is None or not decoding.form.is_text else self._text_url
+            is_text = decoding.form is not None and decoding.form.is_text
+            url = self._text_url if is_text else self._url
             answer = await self._post(url, request_body(self._address.model, messages, decoding, form))
             if answer.status == 200:
                 return self._accepted(reply_from(answer), decoding, form)
@@ -67,7 +68,7 @@ class EndpointModel:
                 raise key_refused(self.name, self._address, answer.status)
             simpler = simpler_form(form, answer, decoding, is_schema_known=self._is_schema_known)
             if simpler is None or simpler in tried:
-                raise failure(self.name, answer, messages, has_answered=self._has_answered)
+                raise failure(self.name, answer, messages, has_answered=self._has_answered, is_text=is_text)
             form = simpler
             tried.add(form)
 

@@ -11,6 +11,8 @@ from breakfix.models.weights import LAB_SIZES, lab_folder
 from breakfix.protocols import Model
 from breakfix.settings import CallSettings, ModelSettings
 
+NEAR = 0.7
+"""How alike a wrong name and a right one must be for the right one to be suggested."""
 FORMS = (
     "lab/mini",
     "hf/<folder or hub name>",
@@ -74,8 +76,10 @@ def _file(path: str, name: str) -> Path:
 
 
 def _unknown(name: str) -> ModelError:
-    known = [*(f"lab/{size}" for size in LAB_SIZES), "openai/", "inspect/", "replay/", "scripted/", "hf/"]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    near = near or [form for form in known if form.split("/")[0] == name.split("/")[0]][:1]
+    kinds = {form.partition("/")[0]: form for form in ("openai/", "inspect/", "replay/", "scripted/", "hf/")}
+    near = difflib.get_close_matches(name, [f"lab/{size}" for size in LAB_SIZES], n=1, cutoff=NEAR)
+    near = near or [
+        kinds[kind] for kind in difflib.get_close_matches(name.partition("/")[0], list(kinds), n=1, cutoff=NEAR)
+    ]
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return ModelError(f"Unknown model {name!r}. {hint}A model is one of: {', '.join(FORMS)}.")
