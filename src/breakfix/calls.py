@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import orjson
 
-from breakfix.budget import Budget, Claim, Counts, RoleCounts
+from breakfix.budget import Budget, Claim, Counts
 from breakfix.errors import BudgetSpent, CallFailed, SettingsError
 from breakfix.identity import digest
 from breakfix.journal import Journal
@@ -344,4 +344,3 @@ def _decoding_bytes(decoding: Decoding) -> bytes:
 
 
 _NOTHING = Claim(0, 0.0)
-__all__ = ["CallThread", "Calls", "Line", "RoleCounts", "default_decoding", "each"]
