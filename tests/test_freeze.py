@@ -72,6 +72,14 @@ def test_a_changed_file_is_found_out(tmp_path):
         read_dataset(home)
 
 
+@pytest.mark.parametrize("card", ["{", "{}", "[]", '{"hashes": {}, "id": 5}'])
+def test_a_card_that_is_none_is_named(tmp_path, card):
+    home = tmp_path / freeze(ROWS, tmp_path).id[:16]
+    (home / "card.json").write_text(card)
+    with pytest.raises(DataError, match="is not a dataset card"):
+        read_dataset(home)
+
+
 def test_no_dataset_and_no_rows_are_said(tmp_path):
     with pytest.raises(DataError, match=r"card\.json"):
         read_dataset(tmp_path)

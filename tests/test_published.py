@@ -76,6 +76,8 @@ def test_recorded_answers_may_stand_beside_the_prompts(tmp_path: Path):
         ({"kind": "benign"}, "line 2 has neither"),
         ({"prompt": ""}, "line 2 has neither"),
         ({"prompt": "x", "kind": "odd"}, "line 2: 'kind'"),
+        ({"prompt": "x", "harm": ["fraud"]}, "line 2: 'harm' must be a text"),
+        ({"prompt": "x", "script": 5}, "line 2: .* 'script' a list"),
         ({"prompt": "x", "harm": "guideline_leak"}, "line 2: a 'guideline_leak' needs a 'system_prompt'"),
     ],
 )

@@ -78,9 +78,22 @@ def test_what_is_wrong_is_said_by_row(tmp_path: Path, name: str, text: str, expe
 
 
 @pytest.mark.parametrize(
-    ("name", "body"), [("a.csv", b"\xff\xfe\xfa"), ("a.jsonl.gz", b"not gzip"), ("a.gz", b"\x1f\x8b\x08")]
+    ("name", "body"),
+    [
+        ("a.csv", b"\xff\xfe\xfa"),
+        ("a.jsonl.gz", b"not gzip"),
+        ("a.gz", b"\x1f\x8b\x08"),
+        ("b.gz", gzip.compress(b"")[:10] + b"\xff" * 9),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, body: bytes):
     (tmp_path / name).write_bytes(body)
     with pytest.raises(DataError, match="Cannot read"):
         rows_of(tmp_path / name)
+
+
+def test_a_cell_without_an_end_is_named_by_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("breakfix.scenarios.rows.MAX_CELL", 20)
+    (tmp_path / "a.csv").write_text('a,b\n1,2\n1,"never closed' + "x" * 40, encoding="utf-8")
+    with pytest.raises(DataError, match="row 2: field larger"):
+        rows_of(tmp_path / "a.csv")

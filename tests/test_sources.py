@@ -53,15 +53,22 @@ def test_a_broken_file_is_one_clear_line_that_names_the_place(tmp_path, name, te
     assert fault in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_cell_without_an_end_is_named_by_its_line(tmp_path):
+    text = "prompt,response,is_safe\na,b,True\na,b," + "c" * ((1 << 24) + 1)
+    with pytest.raises(DataError, match="line 3: field larger"):
+        read_rows(written(tmp_path, "a.csv", text))
+
+
 def test_a_missing_file_says_where_it_was_looked_for(tmp_path):
     with pytest.raises(DataError, match=r"No data file 'nowhere\.jsonl'"):
         read_rows("nowhere.jsonl", root=tmp_path)
 
 
 def test_a_broken_archive_is_named(tmp_path):
-    (tmp_path / "a.jsonl.gz").write_bytes(b"not gzip")
-    with pytest.raises(DataError, match="Cannot read"):
-        read_rows(str(tmp_path / "a.jsonl.gz"))
+    for body in (b"not gzip", gzip.compress(b"")[:10] + b"\xff" * 9):
+        (tmp_path / "a.jsonl.gz").write_bytes(body)
+        with pytest.raises(DataError, match="Cannot read"):
+            read_rows(str(tmp_path / "a.jsonl.gz"))
 
 
 def test_judged_answers_become_examples_and_pairs_by_prompt(tmp_path):

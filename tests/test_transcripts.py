@@ -76,6 +76,9 @@ def test_the_safe_answer_is_chosen_and_of_two_safe_ones_the_better():
     assert safer().chosen[0].content == "no"
     assert safer(is_response_0_safe=False, is_response_1_safe=True).chosen[0].content == "yes"
     assert safer(is_response_1_safe=True, better_response_id=1).chosen[0].content == "yes"
+    for better in (2, -1, "the second"):
+        with pytest.raises(ValueError, match="neither 0 nor 1"):
+            safer(is_response_1_safe=True, better_response_id=better)
     with pytest.raises(SkippedRow, match="neither"):
         safer(is_response_0_safe=False)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import orjson
+from pydantic import ValidationError
 
 from breakfix.curation.repair import Rows
 from breakfix.errors import DataError, StoreError
@@ -54,19 +55,20 @@ def read_dataset(home: Path) -> Dataset:
     except OSError as error:
         raise DataError(f"No dataset in {str(home)!r}: {error.strerror}. Give a folder that has a {CARD}.") from None
     except orjson.JSONDecodeError:
-        raise DataError(f"{str(home / CARD)!r} is not a dataset card. Freeze the dataset anew.") from None
-    for name, value in hashes.items():
-        if card["hashes"].get(name) != value:
-            raise DataError(f"{str(home / name)!r} is not what its card says: it was changed after freezing.")
-    return Dataset(
-        id=card["id"],
-        path=str(home),
-        examples=card["examples"],
-        pairs=card["pairs"],
-        mixture=card["mixture"],
-        dropped=card["dropped"],
-        licences=tuple(card["licences"]),
-    )
+        raise _no_card(home) from None
+    try:
+        changed = [name for name, value in hashes.items() if card["hashes"].get(name) != value]
+        fields = {name: card[name] for name in ("id", "examples", "pairs", "mixture", "dropped", "licences")}
+        dataset = Dataset.model_validate({**fields, "path": str(home)})
+    except (AttributeError, KeyError, TypeError, ValidationError):
+        raise _no_card(home) from None
+    if changed:
+        raise DataError(f"{str(home / changed[0])!r} is not what its card says: it was changed after freezing.")
+    return dataset
+
+
+def _no_card(home: Path) -> DataError:
+    return DataError(f"{str(home / CARD)!r} is not a dataset card. Freeze the dataset anew.")
 
 
 def read_frozen_rows(home: Path) -> Rows:

@@ -14,6 +14,7 @@ import csv
 import gzip
 import io
 import os
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -94,7 +95,7 @@ def read_records(path: Path) -> Iterator[Record]:
         opened = gzip.open if path.name.endswith(".gz") else open
         with opened(path, "rt", encoding="utf-8-sig", newline="") as text:
             yield from readers[kind](text, path)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"Cannot read data file {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
     except UnicodeDecodeError as error:
         raise DataError(f"Data file {str(path)!r} is not UTF-8 text (byte {error.start}).") from None
@@ -243,7 +244,7 @@ def _table(text: Iterable[str], path: Path) -> Iterator[Record]:
                 raise DataError(f"{path}, line {reader.line_num}: not {columns} columns as in the heading. Correct it.")
             yield Record(reader.line_num, cast("Fields", fields))
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}.") from None
+        raise DataError(f"{path}, line {reader.reader.line_num}: {error}.") from None
 
 
 def _object(line: str, where: str) -> Mapping[str, Any]:

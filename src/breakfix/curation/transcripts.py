@@ -88,7 +88,7 @@ def safer_pair_row(fields: Fields) -> Row:
         raise SkippedRow("neither answer is safe")
     if all(safe) and "better_response_id" not in fields:
         raise SkippedRow("both answers are safe and none is called better")
-    best = int(fields["better_response_id"]) if all(safe) else safe.index(True)
+    best = _place(fields["better_response_id"]) if all(safe) else safe.index(True)
     if answers[0].strip() == answers[1].strip():
         raise SkippedRow("chosen equals rejected")
     return Row(
@@ -133,6 +133,12 @@ def _sharegpt(turn: Fields) -> Message:
     if speaker not in SHAREGPT:
         raise ValueError("a turn's 'from' is none of human, gpt, system")
     return Message(role=SHAREGPT[speaker], content=str(turn["value"]))
+
+
+def _place(value: Any) -> int:
+    if str(value).strip() not in ("0", "1"):
+        raise ValueError("'better_response_id' is neither 0 nor 1")
+    return int(value)
 
 
 def _flag(value: Any) -> bool:

@@ -204,6 +204,8 @@ def _checked(fields: Row, place: Place) -> Scenario | LeftOut:
     """Fill in what follows from the rest (objective, family, id) and check the whole. Raises DataError."""
     fields.setdefault("harm", "none")
     fields.setdefault("objective", fields.get("opening"))
+    if not isinstance(fields["harm"], str) or not isinstance(fields.get("script") or (), list | tuple):
+        raise DataError(f"{place}: 'harm' must be a text, and 'script' a list of texts. Correct that row.")
     is_unwritten = file_prohibited(fields)
     script = tuple(cast("Sequence[str]", fields.get("script") or ()))
     said = digest(fields.get("opening"), fields["objective"], fields.get("grounding"), *script)[:10]

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -37,7 +38,7 @@ def rows_of(path: Path) -> list[tuple[Place, Row]]:
     try:
         body = path.read_bytes()
         text = (gzip.decompress(body) if path.suffix == ".gz" else body).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
     suffix = Path(path.stem if path.suffix == ".gz" else path.name).suffix.lower()
     read = {".csv": _table_rows, ".tsv": _table_rows, ".json": _json_rows}.get(suffix, _line_rows)
@@ -51,11 +52,15 @@ def _table_rows(text: str, path: Path) -> Iterator[tuple[Place, Row]]:
     csv.field_size_limit(MAX_CELL)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if ".tsv" in path.name.lower() else ",")
     header = next(lines, list[str]())
-    for number, cells in enumerate((cells for cells in lines if cells), start=1):
-        place = Place(path, "row", number)
-        if len(cells) != len(header):
-            raise DataError(f"{place}: {len(cells)} cells, but the header has {len(header)}. Correct that row.")
-        yield place, dict(zip(header, cells, strict=True))
+    place = Place(path, "row", 0)
+    try:
+        for cells in filter(None, lines):
+            place = place._replace(number=place.number + 1)
+            if len(cells) != len(header):
+                raise DataError(f"{place}: {len(cells)} cells, but the header has {len(header)}. Correct that row.")
+            yield place, dict(zip(header, cells, strict=True))
+    except csv.Error as error:
+        raise DataError(f"{place._replace(number=place.number + 1)}: {error}. Correct that row.") from None
 
 
 def _json_rows(text: str, path: Path) -> Iterator[tuple[Place, Row]]:
