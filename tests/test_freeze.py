@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from breakfix.curation.freeze import freeze, read_dataset, read_frozen_rows
+from breakfix.alignment.rows import read_rows
+from breakfix.curation.freeze import freeze, read_dataset
 from breakfix.curation.repair import Rows
 from breakfix.errors import DataError, StoreError
 from breakfix.types import Example, Message, Pair
@@ -58,10 +59,10 @@ def test_the_same_rows_are_the_same_dataset(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_rows_are_read_back(tmp_path):
+def test_rows_are_read_back_by_who_trains_on_them(tmp_path):
     home = tmp_path / freeze(ROWS, tmp_path).id[:16]
-    back = read_frozen_rows(home)
-    assert [row.provenance for row in back.pairs] == [REPAIRED] and len(back.examples) == 2
+    assert [row.provenance for row in read_rows(home / "pairs.jsonl", Pair)] == [REPAIRED]
+    assert len(list(read_rows(home / "examples.jsonl", Example))) == 2
 
 
 def test_a_changed_file_is_found_out(tmp_path):

@@ -10,7 +10,6 @@ from breakfix.overlap import (
     bands_for,
     jaccard,
     near_duplicates,
-    ngrams,
     normalise,
     shingle,
     signatures,
@@ -34,11 +33,6 @@ LONG = "the quick brown fox jumps over the lazy dog near the river bank at dawn 
 )
 def test_equal_texts_have_one_normal_form(text, normal):
     assert normalise(text) == normal
-
-
-def test_ngrams_of_a_short_text_are_none():
-    assert list(ngrams(["a", "b"], 3)) == []
-    assert list(ngrams(["a", "b", "c"], 2)) == [("a", "b"), ("b", "c")]
 
 
 def test_shingles_are_the_distinct_runs_of_five_words():

@@ -10,7 +10,7 @@ does not lead; the mean severity; and, gently, how many failures there are to le
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from breakfix.identity import digest
@@ -102,11 +102,6 @@ def severity_of_failure(scenario: Scenario, verdict: Verdict) -> float | None:
 def priority(finding: Finding) -> float:
     """Give the number that findings are ranked by."""
     return finding.low * finding.severity * (1 + math.log2(max(1, finding.succeeded)))
-
-
-def failing_cases(finding: Finding, conversations: Mapping[str, Conversation]) -> list[Conversation]:
-    """Give a finding's failing conversations that are at hand, in its own order."""
-    return [conversations[name] for name in finding.conversation_ids if name in conversations]
 
 
 def _finding(cause: Cause, cases: list[Case], run: str, round: int) -> Finding:

@@ -4,7 +4,6 @@ Equal inputs give equal identities on every machine; nothing here reads a clock 
 """
 
 import hashlib
-from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -36,11 +35,6 @@ def file_digest(path: Path) -> str:
         while piece := stream.read(1 << 20):
             hasher.update(piece)
     return hasher.hexdigest()
-
-
-def files_digest(paths: Iterable[Path]) -> str:
-    """Hash several files by name and content, in name order."""
-    return digest([(path.name, file_digest(path)) for path in sorted(paths)])
 
 
 def version() -> str:

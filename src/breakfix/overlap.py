@@ -58,11 +58,6 @@ def normalise(text: str) -> str:
     return " ".join(words(text))
 
 
-def ngrams(tokens: Sequence[str], size: int) -> Iterable[tuple[str, ...]]:
-    """Give the runs of `size` words; none if there are fewer words."""
-    return (tuple(tokens[place : place + size]) for place in range(len(tokens) - size + 1))
-
-
 def shingle(token_rows: Sequence[Sequence[str]]) -> Shingled:
     """Hash each row's word 5-grams; a row of fewer words is one shingle, and empty rows equal one another."""
     return _distinct(*_runs(token_rows, SHINGLE_WORDS, shortest=0), len(token_rows))

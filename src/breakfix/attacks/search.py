@@ -118,12 +118,6 @@ class Archive(Noun):
         """Tally by area; "none" for scenarios without one."""
         return self.by(lambda attack: attack.scenario.area or "none")
 
-    @property
-    def by_generation(self) -> tuple[Tally, ...]:
-        """Tally by portion of the budget, in order: the discovery curve."""
-        tallies = self.by(lambda attack: f"{attack.generation:06d}")
-        return tuple(tallies.values())
-
 
 class Playbook(NamedTuple):
     """Who attacks, and how."""

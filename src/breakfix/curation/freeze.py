@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -69,13 +69,6 @@ def read_dataset(home: Path) -> Dataset:
 
 def _no_card(home: Path) -> DataError:
     return DataError(f"{str(home / CARD)!r} is not a dataset card. Freeze the dataset anew.")
-
-
-def read_frozen_rows(home: Path) -> Rows:
-    """Read a dataset's rows back."""
-    pairs = [Pair.model_validate(row) for row in _lines(home / PAIRS)]
-    examples = [Example.model_validate(row) for row in _lines(home / EXAMPLES)]
-    return Rows(tuple(pairs), tuple(examples))
 
 
 def card_of(rows: Rows, name: str, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,15 +143,6 @@ def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     with path.open("wb") as stream:
         for row in rows:
             stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-
-
-def _lines(path: Path) -> Iterable[dict[str, Any]]:
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                yield cast("dict[str, Any]", orjson.loads(line))
-            except orjson.JSONDecodeError as error:
-                raise DataError(f"{path}, line {number}: not valid JSON ({error.msg}).") from None
 
 
 def _example_row(row: Example) -> dict[str, Any]:

@@ -57,11 +57,6 @@ class Reading(NamedTuple):
     abstains: bool
     garbled: tuple[str, ...]
 
-    @property
-    def is_empty(self) -> bool:
-        """True where nothing that was said does anything."""
-        return not (self.helping or self.telling or self.stated or self.declines or self.abstains)
-
 
 def sentences(text: str) -> list[str]:
     """Divide an answer into sentences."""

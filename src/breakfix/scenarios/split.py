@@ -1,31 +1,16 @@
 """Train, dev and sealed scenarios.
 
 A family (one idea, many wordings) is never divided: a model trained on one wording would otherwise be examined on its
-twin. A family's split depends on its own name alone, so that it stays the same from run to run, whatever else is in the
-set. This module knows nothing of models or verdicts.
+twin. A family's split depends on the names of its group (a harm's objectives) alone, so that it is the same in every
+run, whatever is measured. This module knows nothing of models or verdicts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from breakfix.identity import seed_of
-from breakfix.types import Scenario, Split
+from breakfix.types import Split
 
 SHARES: tuple[tuple[Split, float], ...] = (("train", 0.2), ("dev", 0.4), ("sealed", 0.4))
-
-
-def split_of(family: str, *, seed: int = 0) -> Split:
-    """Draw the split of one family: train, dev or sealed, in the proportions of SHARES."""
-    draw = seed_of("split", seed, family) / 0x80000000
-    for split, share in SHARES:
-        if draw < share:
-            return split
-        draw -= share
-    return SHARES[-1][0]
-
-
-def split_families(scenarios: Iterable[Scenario], *, seed: int = 0) -> list[Scenario]:
-    """Give the scenarios with the split that each one's family has."""
-    return [scenario.model_copy(update={"split": split_of(scenario.family, seed=seed)}) for scenario in scenarios]
 
 
 def deal(families: Sequence[str], *, seed: int = 0) -> dict[str, Split]:
