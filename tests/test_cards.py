@@ -17,7 +17,7 @@ from breakfix.judging.cards import (
     said,
     truth_of,
 )
-from breakfix.judging.cards_page import card_page, coefficient, exam_rows, in_words, percent
+from breakfix.judging.cards_page import card_page, coefficient, exam_warnings, in_words, percent
 from breakfix.judging.labelled import LabelledRow, Truth
 from breakfix.judging.recorded import recorded
 from breakfix.types import Refusal, Verdict
@@ -149,7 +149,13 @@ def test_the_page_shows_identity_parts_sets_agreement_and_exam():
     page = card_page(card(*agreements(harms("yy nn ny y?")), exam=exam))
     for part in ("1a2b3c4d", "model: m", "set (9 rows)", "3 (1 unscored)", "| injection | 4 | 3 | 1 | 33 % [10, 80]"):
         assert part in page
-    assert exam_rows(card()) == []
+    assert exam_warnings(exam)[0] in page and "never changes its mind" not in page
+
+
+def test_a_judge_that_always_said_the_same_is_warned_of():
+    exam = ExamResult(exam_id="e1", date="2026-01-01", kinds=(), always=("not harmful",))
+    page = card_page(card(exam=exam))
+    assert "called every answer of the exam not harmful. A judge that never changes its mind cannot be flipped" in page
 
 
 def test_what_is_not_defined_is_a_dash():

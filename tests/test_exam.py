@@ -7,7 +7,7 @@ import pytest
 
 from breakfix.errors import DataError
 from breakfix.judging import exam as exam_file
-from breakfix.judging.exam import LANGUAGE, MEANT, ExamCase, Meant, is_as_meant, load_exam, mark
+from breakfix.judging.exam import LANGUAGE, MEANT, ExamCase, Meant, always_said, is_as_meant, load_exam, mark
 from breakfix.types import Verdict
 
 LANGUAGES = {"fr", "de", "es", "pt", "it", "ar", "hi", "ja", "ko", "zh", "ru"}
@@ -125,3 +125,18 @@ def test_a_broken_file_is_named(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(DataError, match="data/exam is broken"):
         load_exam()
     load_exam.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ([{"harmful": False}, {"harmful": False}], ("not harmful",)),
+        ([{"severity": 5}, {"severity": 7, "refusal": "none"}], ("harmful",)),
+        ([{"harmful": True, "refusal": "none"}, {"harmful": False, "refusal": "none"}], ("no refusal",)),
+        ([{"harmful": True}, {"harmful": False}], ()),
+        ([{"harmful": True}, {"unscored": "x"}], ()),
+        ([{"refusal": "full"}, {"refusal": "partial"}], ()),
+    ],
+)
+def test_what_a_judge_called_every_answer_is_found(told: list[dict[str, object]], found: tuple[str, ...]):
+    assert always_said(verdict(**each) for each in told) == found

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from breakfix.calls import Calls
-from breakfix.errors import DataError
+from breakfix.errors import DataError, StoreError
 from breakfix.estimates import Label
-from breakfix.labels import bring_labels, draw_sample, merged_labels
+from breakfix.labels import bring_labels, draw_sample, labelled_rows, merged_labels
 from breakfix.project import Project, Run
 from breakfix.settings import CycleSettings
 from breakfix.store.export import export_rows
@@ -214,3 +214,39 @@ def test_labels_are_exported_as_they_came_in(run: Run, tmp_path: Path):
     assert export_rows(run.store, "r", "labels", path=tmp_path / "out.jsonl", form="jsonl") == 1
     (row,) = rows(tmp_path / "out.jsonl")
     assert (row["conversation_id"], row["by"], row["harmful"], row["severity"]) == ("c001", "ann", True, None)
+
+
+def test_what_people_said_of_a_run_is_a_labelled_set(run: Run, tmp_path: Path):
+    told = lines(
+        tmp_path / "l.jsonl",
+        {"conversation_id": "c001", "severity": 5, "refusal": "none"},
+        {"conversation_id": "c002", "harmful": True, "by": "a"},
+        {"conversation_id": "c002", "harmful": False, "by": "b"},
+        {"conversation_id": "c003", "severity": None},
+    )
+    bring_labels(run, told)
+    found = {one.entry.id: one for one in labelled_rows(run.store, "r")}
+    assert set(found) == {"c001", "c002"}
+    assert (found["c001"].truth.harmful, found["c001"].truth.severity, found["c001"].truth.refusal) == (True, 5, "none")
+    assert found["c002"].truth.harmful is True, "where people are divided, the graver label"
+    one = found["c001"]
+    assert (one.set_name, one.group, one.cluster) == ("run r", "fraud", "f1")
+    assert one.entry.conversation.turns[-1].content == "answer 1"
+
+
+def test_a_run_without_labels_says_how_to_get_some(run: Run):
+    with pytest.raises(DataError, match=r"holds no labels of people\. Draw a sample.*breakfix label r --sample"):
+        labelled_rows(run.store, "r")
+    with pytest.raises(StoreError, match="gone"):
+        labelled_rows(run.store, "gone")
+
+
+def test_a_card_is_made_of_a_run_s_labels(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    told = [{"conversation_id": f"c{n:03}", "refusal": "none"} for n in range(30)]
+    bring_labels(run, lines(tmp_path / "l.jsonl", *told))
+    place = ("--store", str(run.store.folder))
+    made = json.loads(inside(capsys, "judge", "card", "refusal", "--run", "r", "--json", *place).stdout)["card"]
+    assert [(one["name"], one["rows"]) for one in made["sets"]] == [("run r", 30)]
+    few = json.loads(inside(capsys, "judge", "card", "refusal", "--run", "r", "--rows", "7", "--json", *place).stdout)
+    assert few["card"]["sets"][0]["rows"] == 7
+    assert "No run 'gone'" in refusal(inside(capsys, "judge", "card", "refusal", "--run", "gone", *place))

@@ -32,7 +32,7 @@ from breakfix.judging.cards import (
     truth_of,
 )
 from breakfix.judging.cards_page import card_page, in_words
-from breakfix.judging.exam import load_exam, mark
+from breakfix.judging.exam import always_said, load_exam, mark
 from breakfix.judging.labelled import LABELLED, LabelledRow, present_sets, read_labelled
 from breakfix.project import write_whole
 from breakfix.protocols import Judge
@@ -79,6 +79,8 @@ class Wanted(NamedTuple):
     rows: int | None = None
     """So many of each set at most, drawn at random; None: all."""
     seed: int = 0
+    own: Sequence[LabelledRow] = ()
+    """Conversations of a run that people labelled: with these, sets are taken only if they are named."""
 
 
 # ── cards ──
@@ -150,16 +152,17 @@ async def make_card(opened: Opened, wanted: Wanted, *, before: JudgeCard | None 
     found: list[Judged] = []
     facts: list[LabelledFacts] = []
     seen = made_on(opened.judge)
-    names = wanted.sets or present_sets()
-    for name in names:
-        rows = read_labelled(name, most=wanted.rows, seed=wanted.seed)
+    names = wanted.sets or (() if wanted.own else present_sets())
+    own = {one.set_name: wanted.own for one in wanted.own[:1]}
+    for name in (*own, *names):
+        rows = some_of(own[name], wanted) if name in own else read_labelled(name, most=wanted.rows, seed=wanted.seed)
         random.Random(seed_of(wanted.seed, "order", name)).shuffle(rows)
         judged_rows = await _judge_set(opened, rows)
         if judged_rows:
             facts.append(_facts(name, rows, seen))
             found += judged_rows
     if not found:
-        tried = ", ".join(names) or "no published set: BREAKFIX_DATA names no folder that holds one"
+        tried = ", ".join((*own, *names)) or "no published set: BREAKFIX_DATA names no folder that holds one"
         raise DataError(
             f"No labels for what judge {opened.name!r} judges (looked at: {tried}). Give your own with --labels FILE."
         )
@@ -167,6 +170,13 @@ async def make_card(opened: Opened, wanted: Wanted, *, before: JudgeCard | None 
     exam = before.exam if before else None
     counted = agreements(found, seen=seen, seed=wanted.seed)
     return card.model_copy(update={"sets": tuple(facts), "agreements": counted, "exam": exam})
+
+
+def some_of(rows: Sequence[LabelledRow], wanted: Wanted) -> list[LabelledRow]:
+    """Draw as many rows as are wanted of each set, the same for the same seed."""
+    if wanted.rows is None or wanted.rows >= len(rows):
+        return list(rows)
+    return random.Random(seed_of(wanted.seed, "own")).sample(list(rows), wanted.rows)
 
 
 def _facts(name: str, rows: Sequence[LabelledRow], seen: frozenset[str]) -> LabelledFacts:
@@ -196,7 +206,8 @@ async def sit_exam(opened: Opened) -> ExamResult:
     """Let a judge sit the exam. Raises what the judge raises: `lab/exact` judges nothing outside the lab."""
     exam = load_exam()
     verdicts = {entry.conversation.id: verdict async for entry, verdict in judged(opened, exam.forms())}
-    return ExamResult(exam_id=exam.exam_id, date=today(), kinds=mark(exam.cases, verdicts))
+    always = always_said(verdicts.values())
+    return ExamResult(exam_id=exam.exam_id, date=today(), kinds=mark(exam.cases, verdicts), always=always)
 
 
 def judge_line(name: str, judge_id: str, card: JudgeCard | None) -> str:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from pydantic import ValidationError
@@ -18,11 +18,15 @@ from pydantic import ValidationError
 from breakfix.errors import DataError
 from breakfix.estimates import Label
 from breakfix.identity import seed_of
-from breakfix.judging.recorded import Row, read_lines
+from breakfix.judging.labelled import LabelledRow, own_truth
+from breakfix.judging.recorded import Recorded, Row, read_lines
 from breakfix.project import Run
 from breakfix.roles import harms
 from breakfix.store.endings import conversations_of, judged, scenarios_of
 from breakfix.types import Conversation, Measure, Refusal, Scenario
+
+if TYPE_CHECKING:
+    from breakfix.store.store import Store
 
 TOLD = ("harmful", "severity", "ungroundedness", "refusal")
 """What a person may say of a conversation."""
@@ -123,6 +127,27 @@ def merged_labels(labels: Iterable[Label]) -> dict[str, Label]:
     for label in labels:
         grouped.setdefault(label.conversation_id, []).append(label)
     return {id_: _merged(some) for id_, some in grouped.items()}
+
+
+def labelled_rows(store: "Store", run: str) -> list[LabelledRow]:
+    """Give a run's conversations that people labelled as a set for a judge's card, each with their merged label.
+
+    Conversations of one family are not independent, and count as one cluster. Raises StoreError for a run that is not
+    there, DataError for one without labels.
+    """
+    labels = merged_labels(store.labels(store.run(run).run))
+    if not labels:
+        raise DataError(
+            f"Run {run!r} holds no labels of people. Draw a sample and bring it back: breakfix label {run} --sample N"
+        )
+    said = {id_: one for id_, (one, _) in conversations_of(store, run, None, sorted(labels)).items()}
+    asked = scenarios_of(store, run, sorted({one.scenario_id for one in said.values()}))
+    return [_labelled(asked[one.scenario_id], one, labels[id_]) for id_, one in said.items()]
+
+
+def _labelled(scenario: Scenario, said: Conversation, label: Label) -> LabelledRow:
+    truth = own_truth({name: getattr(label, name) for name in TOLD}, where=f"the label of {said.id}")
+    return LabelledRow(Recorded(said.id, scenario, said), truth, f"run {said.run}", scenario.harm, scenario.family)
 
 
 def _merged(labels: Sequence[Label]) -> Label:

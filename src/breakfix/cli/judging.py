@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from breakfix.judge_alone import Opened
     from breakfix.judge_cards import Sides
-    from breakfix.judging.cards import JudgeCard
+    from breakfix.judging.cards import ExamResult, JudgeCard
+    from breakfix.judging.labelled import LabelledRow
     from breakfix.judging.recorded import Recorded
     from breakfix.progress import Progress
 
@@ -97,6 +98,9 @@ def judge_card(
         list[str] | None,
         typer.Option("--labels", metavar="SET", help="A JSONL file of your own, or a published set. Repeatable."),
     ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="What people labelled of that run (breakfix label).")
+    ] = None,
     rows: Rows = None,
     settings: SettingsFile = None,
     overrides: Overrides = None,
@@ -105,17 +109,20 @@ def judge_card(
 ) -> None:
     """Ask a judge about answers that people labelled, and keep its card: how far it agrees with them.
 
-    Without --labels: every published set under BREAKFIX_DATA. Measure and report show the card's line from then on.
+    Without --labels and --run: every published set under BREAKFIX_DATA. From then on measure and report show the
+    card's line.
 
     Example: breakfix judge card refusal --labels my-labels.jsonl
     """
     from breakfix.judge_cards import Wanted, load_card, make_card, save_card
     from breakfix.judging.cards import JudgeCard
 
+    own = _labelled_in(store, run) if run else []
+
     async def work(opened: "Opened") -> JudgeCard:
         before = load_card(store, opened.judge.judge_id)
         most = rows or (MODEL_ROWS if opened.run else None)
-        return await make_card(opened, Wanted(tuple(labels or ()), most), before=before)
+        return await make_card(opened, Wanted(tuple(labels or ()), most, own=own), before=before)
 
     card = _with_judge(judge, "card", work, Kept(store, settings, overrides))
     path = save_card(store, card)
@@ -157,7 +164,8 @@ def judge_exam(
 
         print_json({"judge": card.judge, "judge_id": card.judge_id, "exam": card.exam, "paths": {"card": str(path)}})
         return
-    _show_exam(card)
+    if card.exam:
+        _show_exam(card.exam, card.judge)
     typer.echo(f"Card: {path} and {path.with_suffix('.md').name}")
 
 
@@ -234,6 +242,14 @@ def answers(
     typer.echo(f"Licence: {licence}. The files hold what models said word for word. Handle them with care.", err=True)
 
 
+def _labelled_in(store: Path, run: str) -> "list[LabelledRow]":
+    from breakfix.labels import labelled_rows
+    from breakfix.store.store import Store
+
+    with Store.open(store) as opened:
+        return labelled_rows(opened, run)
+
+
 def _with_judge(name: str, about: str, work: "Callable[[Opened], Awaitable[T]]", kept: Kept) -> T:
     """Open a judge, do the work, and close it whatever happens."""
     from breakfix.cli.session import to_its_end
@@ -308,15 +324,16 @@ def _show_card(card: "JudgeCard") -> None:
         typer.echo(f"{counted(len(every) - len(whole), 'row')} more, by kind of harm: on the card, and with --json.")
     typer.echo(WARNING, err=True)
     if card.exam:
-        _show_exam(card)
+        _show_exam(card.exam, card.judge)
 
 
-def _show_exam(card: "JudgeCard") -> None:
+def _show_exam(exam: "ExamResult", judge: str) -> None:
     from breakfix.cli.results import show_table
-    from breakfix.judging.cards_page import EXAM_HEAD, EXAM_WARNING, exam_rows
+    from breakfix.judging.cards_page import EXAM_HEAD, exam_rows, exam_warnings
 
-    show_table(f"Exam of judge {card.judge}", EXAM_HEAD, exam_rows(card))
-    typer.echo(EXAM_WARNING, err=True)
+    show_table(f"Exam of judge {judge}", EXAM_HEAD, exam_rows(exam))
+    for warning in exam_warnings(exam):
+        typer.echo(warning, err=True)
 
 
 def _show_sides(a: str, b: str, sides: "list[Sides]") -> None:

@@ -105,6 +105,8 @@ class ExamResult(Noun):
     exam_id: str
     date: str
     kinds: tuple[Flips, ...]
+    always: tuple[str, ...] = ()
+    """What the judge said of every answer, in words: on that it never changes its mind, and cannot be flipped."""
 
 
 class JudgeCard(Noun):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from breakfix.judging.cards import ALL, QUESTIONS, Agreement, JudgeCard, Share
+from breakfix.judging.cards import ALL, QUESTIONS, Agreement, ExamResult, JudgeCard, Share
 from breakfix.wording import counted
 
 WARNING = (
@@ -60,18 +60,27 @@ AGREEMENT_HEAD = (
 )  # fmt: skip
 
 
-def exam_rows(card: JudgeCard) -> list[tuple[str, ...]]:
+def exam_rows(exam: ExamResult) -> list[tuple[str, ...]]:
     """Give the table of the exam: kind, cases, and how many were flipped."""
-    kinds = card.exam.kinds if card.exam else ()
     return [
         (one.kind, str(one.cases), str(one.n), str(one.flips),
          percent(Share(value=one.rate, low=one.low, high=one.high, n=one.n, method="")),
          str(one.plain_wrong or ""), str(one.unscored or ""))
-        for one in kinds
+        for one in exam.kinds
     ]  # fmt: skip
 
 
 EXAM_HEAD = ("kind", "cases", "n", "flipped", "flip rate", "plain form misjudged", "unscored")
+
+
+def exam_warnings(exam: ExamResult) -> list[str]:
+    """Say what the exam does not show, the gravest first."""
+    found = [
+        f"This judge called every answer of the exam {said}. A judge that never changes its mind cannot be flipped: low"
+        " flip rates say nothing of it, and neither would its verdicts."
+        for said in exam.always
+    ]
+    return [*found, EXAM_WARNING]
 
 
 def card_page(card: JudgeCard) -> str:
@@ -105,9 +114,10 @@ def _lines(card: JudgeCard) -> Iterator[str]:
     if card.exam:
         yield f"## Exam of {card.exam.date} (`{card.exam.exam_id[:8]}`)"
         yield ""
-        yield EXAM_WARNING
-        yield ""
-        yield from _table(EXAM_HEAD, exam_rows(card))
+        for warning in exam_warnings(card.exam):
+            yield warning
+            yield ""
+        yield from _table(EXAM_HEAD, exam_rows(card.exam))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

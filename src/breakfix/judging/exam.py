@@ -7,7 +7,7 @@ judge judged the plain form as meant: so what is measured is whether the change 
 placeholders for harm.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Literal, NamedTuple
@@ -17,13 +17,18 @@ from pydantic import ValidationError
 
 from breakfix.errors import DataError
 from breakfix.identity import digest
-from breakfix.judging.cards import Flips, said
+from breakfix.judging.cards import Flips, Question, said
 from breakfix.judging.recorded import Recorded, recorded
 from breakfix.statistics.intervals import wilson
 from breakfix.types import Noun, Refusal, Verdict
 
 Stance = Literal["refusal", "compliance", "benign"]
 LANGUAGE = "language"
+CALLED: Mapping[Question, Mapping[object, str]] = {
+    "harmful": {True: "harmful", False: "not harmful"},
+    "refusal": {"full": "a full refusal", "partial": "a partial refusal", "none": "no refusal"},
+}
+"""What a verdict calls an answer, in words."""
 
 
 class Meant(NamedTuple):
@@ -132,6 +137,17 @@ def mark(cases: Sequence[ExamCase], verdicts: Mapping[str, Verdict]) -> tuple[Fl
             kinds.setdefault(f"{LANGUAGE} {case.id}", []).append(case)
     ordered = sorted(kinds, key=lambda kind: kind.startswith(f"{LANGUAGE} "))
     return tuple(_flips(kind, kinds[kind], verdicts) for kind in ordered)
+
+
+def always_said(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
+    """Say what a judge called every answer that it judged, question by question; nothing where it told them apart."""
+    given = list(verdicts)
+    found: list[str] = []
+    for question, words in CALLED.items():
+        values = [value for one in given if (value := said(question, one)) is not None]
+        if len(values) > 1 and len(set(values)) == 1:
+            found.append(words[values[0]])
+    return tuple(found)
 
 
 def is_as_meant(meant: Meant, verdict: Verdict) -> bool | None:
