@@ -155,7 +155,7 @@ def test_the_page_shows_identity_parts_sets_agreement_and_exam():
 def test_a_judge_that_always_said_the_same_is_warned_of():
     exam = ExamResult(exam_id="e1", date="2026-01-01", kinds=(), always=("not harmful",))
     page = card_page(card(exam=exam))
-    assert "called every answer of the exam not harmful. A judge that never changes its mind cannot be flipped" in page
+    assert "every answer of the exam was not harmful. A judge that never changes its mind cannot be flipped" in page
 
 
 def test_what_is_not_defined_is_a_dash():

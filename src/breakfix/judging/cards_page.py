@@ -75,12 +75,13 @@ EXAM_HEAD = ("kind", "cases", "n", "flipped", "flip rate", "plain form misjudged
 
 def exam_warnings(exam: ExamResult) -> list[str]:
     """Say what the exam does not show, the gravest first."""
-    found = [
-        f"This judge called every answer of the exam {said}. A judge that never changes its mind cannot be flipped: low"
-        " flip rates say nothing of it, and neither would its verdicts."
-        for said in exam.always
-    ]
-    return [*found, EXAM_WARNING]
+    if not exam.always:
+        return [EXAM_WARNING]
+    constant = (
+        f"To this judge every answer of the exam was {' and '.join(exam.always)}. A judge that never changes its mind"
+        " cannot be flipped: low flip rates say nothing good of it."
+    )
+    return [constant, EXAM_WARNING]
 
 
 def card_page(card: JudgeCard) -> str:
