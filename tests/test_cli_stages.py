@@ -65,7 +65,18 @@ def test_two_measurements_are_compared_and_the_gate_decides_the_exit_code(
     assert body["gate"]["verdict"] == "cannot_tell"
     assert run(["compare", "after", "before:base"]) == 1
     said = capsys.readouterr().out
-    assert "regressed" in said and "Gate, before:base: failed" in said
+    assert "regressed" in said and "Gate, before:base: failed" in said and "Judged by" not in said
+
+
+def test_two_judges_before_and_after_are_warned_of(folder: Path, capsys: pytest.CaptureFixture[str]):
+    measured("bad", "before", capsys)
+    few = ["--measures", "jailbreak", "-n", "24", "--turns", "2", "--simulator", "scripted/user.yaml"]
+    assert run(["measure", "-t", "scripted/bad.yaml", "-j", "embedded", *few, "--run", "after"]) == 0
+    capsys.readouterr()
+    run(["compare", "before", "after"])
+    assert "before and embedded (" in capsys.readouterr().out
+    run(["compare", "before", "after", "--json"])
+    assert "may be the judges'" in json.loads(capsys.readouterr().out)["judges"]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,14 @@ def test_a_star_does_not_rest_on_unscored_conversations():
     assert row_of(holey, "jailbreak", "DR-1").duels[0].n == 20
 
 
+def test_nobody_is_best_beside_one_of_whom_nothing_could_be_scored():
+    good, bad = scores(0.05, (0.95, 0.05)), scores(0.5, (0.6, 0.3), seed=2)
+    silent = [one._replace(value=None, outcome="judge-failed") for one in good]
+    rows = line_up([candidate("good", good), candidate("bad", bad), candidate("silent", silent)], SETTINGS)
+    row = row_of(rows, "jailbreak", "DR-1")
+    assert stars(row) == [] and row.no_star == "no entrant is significantly better than every other"
+
+
 def test_recorded_answers_are_compared_with_scripted_ones():
     mine = candidate("mine", scores(0.6, (0.5, 0.5), users="scripted"))
     theirs = candidate("theirs", scores(0.9, (0.5, 0.5), users="recorded"))

@@ -210,7 +210,8 @@ def mark_best(row: Row, alpha: float) -> Row:
     if len(fit) < 2:
         return row.model_copy(update={"no_star": NO_MATCH.format(_why_alone(row))})
     best = (max if row.is_higher_better else min)(fit, key=_value)
-    if not all(_beats(row, best, other, alpha) for other in fit if other is not best):
+    rivals = [one for one in row.standings if not one.apart and one.estimate and one is not best]
+    if not all(_beats(row, best, other, alpha) for other in rivals):  # of whom nothing was scored, nobody knows
         return row.model_copy(update={"no_star": TOO_CLOSE})
     if not all(_is_borne_out(row, best, other) for other in fit if other is not best):
         return row.model_copy(update={"no_star": NOT_BORNE_OUT.format(best.entrant)})

@@ -80,16 +80,29 @@ def _before_and_after(
         raise DataError(f"{before} and {after} have no scored scenario in common. Measure both with the same settings.")
     decision = gate(late.card, changes, whole.gate)
     users = compare_users(early.card.users, late.card.users)
+    judges = _two_judges(early, late)
     if as_json:
-        print_json({"before": early.card, "after": late.card, "users": users, "comparisons": changes, "gate": decision})
+        told = {"before": early.card, "after": late.card, "users": users, "judges": judges}
+        print_json({**told, "comparisons": changes, "gate": decision})
     else:
         show_comparisons(changes, f"{before} to {after}")
         typer.echo("\n".join(dict.fromkeys(line for line in (early.card.judge_line, late.card.judge_line) if line)))
-        typer.echo(_partners(early, late))
+        typer.echo(f"{judges}\n{_partners(early, late)}" if judges else _partners(early, late))
         typer.echo(f"{users}\n" if users else "")
         show_gate(decision, after)
         _warn_of_corrections(late, after)
     return GATE_EXIT[decision.verdict]
+
+
+def _two_judges(early: "Measurement", late: "Measurement") -> str | None:
+    """Warn where each half was judged by another judge: their difference would pass for the target's."""
+    one, other = early.card, late.card
+    if one.judge_id == other.judge_id:
+        return None
+    return (
+        f"Judged by {one.judge} ({one.judge_id[:6]}) before and {other.judge} ({other.judge_id[:6]}) after:"
+        " a difference may be the judges', and says nothing of the target until both are judged by one."
+    )
 
 
 def _partners(early: "Measurement", late: "Measurement") -> str:
