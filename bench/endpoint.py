@@ -1,6 +1,6 @@
 """A small OpenAI-compatible endpoint on this machine: fixed latency, and faults on request.
 
-Run as a process of its own by `engine.py` and by the tests (tests/loopback.py):
+Run as a process of its own by `calls.py` and by the tests (tests/loopback.py):
 
     python bench/endpoint.py '{"latency_ms": 200, "fail_rate": 0.05}'
 

@@ -172,6 +172,9 @@ def test_rows_are_exported_with_a_word_of_care(kept: Path, capsys: pytest.Captur
     assert "Handle it with care" in capsys.readouterr().err
     assert run(["runs", "export", "first", "--rows", "verdicts", "--format", "csv"]) == 0
     assert (kept / "first-verdicts.csv").read_text().count("\n") == 4
+    assert "Handle it with care" in capsys.readouterr().err, "verdicts quote"
+    assert run(["runs", "export", "first", "--rows", "findings"]) == 0
+    assert "care" not in capsys.readouterr().err
 
 
 def test_a_run_is_deleted_only_when_the_user_says_so(kept: Path):

@@ -298,7 +298,7 @@ def test_a_judge_may_judge_what_a_log_brought_and_failures_become_findings(
     assert told.returncode == 0, told.stderr
     assert "scripted/judge.yaml gave 4 verdicts; 1 finding in p." in told.stdout
     again = inside(capsys, *words, "--harm", "fraud", "--judge", "scripted/judge.yaml")
-    assert "scripted/judge.yaml gave 0 verdicts; 1 findings in p." in again.stdout
+    assert "scripted/judge.yaml gave 0 verdicts; 1 finding in p." in again.stdout
     with Store.open(Path(".breakfix")) as store:
         (finding,) = store.findings("p")
         assert (finding.harm, finding.succeeded, finding.tried) == ("fraud", 4, 4)
@@ -306,7 +306,7 @@ def test_a_judge_may_judge_what_a_log_brought_and_failures_become_findings(
         assert store.run("p").judge_id == verdict.judge_id
         store.add_verdicts("p", [verdict.model_copy(update={"severity": None, "unscored": "the endpoint was down"})])
     mended = inside(capsys, *words, "--harm", "fraud", "--judge", "scripted/judge.yaml")
-    assert "scripted/judge.yaml gave 1 verdicts; 1 findings in p." in mended.stdout
+    assert "scripted/judge.yaml gave 1 verdict; 1 finding in p." in mended.stdout
 
 
 def test_without_the_extra_both_ways_say_how_to_get_it(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from breakfix.cli.session import Place
     from breakfix.store.records import RunSummary
 
-HARMFUL_TEXT = "This file holds what models said word for word, harmful text too. Handle it with care."
+HARMFUL_TEXT = "This file holds what was said or asked word for word, harmful text too. Handle it with care."
 
 
 class RowKinds(StrEnum):
@@ -28,6 +28,8 @@ class RowKinds(StrEnum):
     checkpoints = "checkpoints"
 
 
+SPOKEN = frozenset({RowKinds.conversations, RowKinds.verdicts, RowKinds.scenarios})
+"""Rows that hold or quote what was said, or is to be said."""
 MeasureName = Literal["ungroundedness", "third_party", "continuation", "summarization", "jailbreak", "refusal"]
 KindName = Literal["harmful", "benign", "borderline"]
 SplitName = Literal["train", "dev", "sealed"]
@@ -102,7 +104,7 @@ def export_run(
         with Store.open(store) as opened:
             count = export_rows(opened, run, rows.value, path=path, form=form.value)
     typer.echo(f"{count} {rows} of {run} written to {path}")
-    if rows is RowKinds.conversations:
+    if rows in SPOKEN:
         typer.echo(HARMFUL_TEXT, err=True)
 
 
