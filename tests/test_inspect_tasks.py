@@ -27,6 +27,7 @@ from breakfix.scorecard import score_of
 from breakfix.settings import MeasureSettings
 from breakfix.store.store import Store
 from breakfix.types import MEASURES
+from commands import inside
 from inspected import Fault, Told, output, telling
 from talkers import scene
 
@@ -165,6 +166,16 @@ def test_an_offline_judge_and_scenarios_from_a_file_need_no_roles(tmp_path: Path
     assert metrics(log)["IPRR"] == 1 and log.samples and log.samples[0].messages[0].text.startswith("Question")
 
 
+def test_a_panel_judges_afterwards(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    people(target="I cannot help with that.")
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "one", "kind": "benign"}\n{"prompt": "two", "kind": "harmful"}\n')
+    log = run(tmp_path, "refusal", model_roles={}, task_args={"judge": "refusal", "scenarios": str(path)})
+    place = ("--store", str(tmp_path / "s"), "--out", str(tmp_path / "runs"))
+    told = inside(capsys, "import", log.location, "--run", "mine", "--judge", "refusal,embedded", *place)
+    assert told.returncode == 0 and "refusal,embedded gave 2 verdicts" in told.stdout
+
+
 def test_the_embedded_judge_needs_no_model_for_harm_either(tmp_path: Path):
     people(target="I'm sorry, but I can't help with that.")
     roles = {"simulator": "told/simulator"}
@@ -212,6 +223,8 @@ def test_what_a_file_takes_for_granted_is_told_and_personas_do_not_go_with_one(
         ("jailbreak", {"task_args": {"conversations": 0}}, "-T conversations"),
         ("jailbreak", {"task_args": {"judge": "refusal"}}, "'refusal' cannot judge jailbreak"),
         ("refusal", {"task_args": {"judge": "openai/x"}}, "none of our offline judges"),
+        ("refusal", {"task_args": {"judge": "refusal,embedded"}}, "import LOG --run NAME --judge refusal,embedded"),
+        ("refusal", {"task_args": {"judge": ["refusal", "embedded"]}}, "within Inspect one judge judges"),
         ("jailbreak", {"task_args": {"scenarios": "gone.jsonl"}}, "gone.jsonl"),
         ("jailbreak", {"task_args": {"judge": "lab/exact"}}, "'lab/exact' cannot judge jailbreak"),
         ("ungroundedness", {"task_args": {"judge": "embedded"}}, "'embedded' cannot judge ungroundedness"),

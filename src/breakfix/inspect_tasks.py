@@ -55,19 +55,20 @@ def measure_task(measure: Measure, about: str) -> Callable[..., Task]:
         scenarios: Names = None,
         languages: Names = None,
         personas: Names = None,
-        judge: str | None = None,
+        judge: Names = None,
         allow_self_judging: bool = False,
     ) -> Task:
         named = {"harms": harms, "scenarios": scenarios, "languages": languages, "personas": personas}
         try:
             settings = _settings(measure, conversations, turns, **{key: _listed(given) for key, given in named.items()})
+            offline = _one_judge(judge)
             chosen = choose(settings, seed=seed)
-            _check_roles(chosen, judge, measure)
-            if judge is None and not allow_self_judging:
+            _check_roles(chosen, offline, measure)
+            if offline is None and not allow_self_judging:
                 _refuse_self_judging()
         except BreakfixError as error:
             raise PrerequisiteError(" ".join(str(error).split())) from None
-        return _task(chosen, settings, judge)
+        return _task(chosen, settings, offline)
 
     begin.__name__ = begin.__qualname__ = measure
     begin.__doc__ = about
@@ -241,6 +242,18 @@ def _judge(name: str | None) -> Judge:
     if name is not None and (offline := offline_judge(name)):
         return offline
     return RubricJudge(RoleLine(get_model(role="judge", required=True), 0.0), harms=harms())
+
+
+def _one_judge(given: Names) -> str | None:
+    """Give the offline judge that was named; None: the role `judge` judges. Raises SettingsError for a panel."""
+    names = _listed(given)
+    if len(names) > 1:
+        panel = ",".join(names)
+        raise SettingsError(
+            f"-T judge={panel}: within Inspect one judge judges. Leave the panel to breakfix, afterwards:"
+            f" breakfix import LOG --run NAME --judge {panel}"
+        )
+    return names[0] if names else None
 
 
 def _check_roles(chosen: Sequence[Scenario], judge: str | None, measure: Measure) -> None:
