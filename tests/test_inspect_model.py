@@ -3,6 +3,7 @@
 import asyncio
 import builtins
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from breakfix.models.open import open_model
 from breakfix.pacing import TryAgain
 from breakfix.settings import CallSettings, ModelSettings
 from breakfix.types import Decoding, Message, Reply
-from fake_model import assistant, user
+from fake_model import assistant, calls_of, user
 from inspected import Fault, Told, output, telling
 
 NAME = "inspect/told/a"
@@ -52,6 +53,16 @@ def test_messages_and_decoding_reach_the_provider_as_they_are():
     ]  # fmt: skip
     assert (config.temperature, config.top_p, config.max_tokens) == (0.3, 0.9, 64)
     assert told == Reply(text="Ready.", prompt_tokens=7, completion_tokens=3, model_reported="told-2026")
+
+
+def test_half_a_pair_of_surrogates_does_not_reach_the_journal(tmp_path: Path):
+    telling(a="half \ud83d pair")
+
+    async def asked_for_good() -> str:
+        calls = calls_of(tmp_path)
+        return (await calls.line(open_model(NAME), "target").thread("s").ask([user("a")])).text
+
+    assert asyncio.run(asked_for_good()) == "half ? pair"
 
 
 def test_a_wanted_structure_reaches_the_provider():

@@ -67,6 +67,8 @@ def test_a_row_s_place_is_file_and_number(tmp_path: Path):
         ("a.json", "[3]", "entry 1 must be a JSON object, not a int"),
         ("a.json", '{"A": {"b": [3]}}', "entry 1 must be a JSON object"),
         ("a.jsonl", '{"a": 1}\n[]', "line 2 must be a JSON object, not a list"),
+        ("a.jsonl", '{"a": 1}\n{"a": "half a pair \\ud83d"}', "line 2: .* surrogates not allowed"),
+        ("a.json", '[[{"role": "user", "content": "half a pair \\ud83d"}]]', "entry 1: .* surrogates not allowed"),
         ("a.csv", "a,b\n1,2\n1\n", "row 2: 1 cells, but the header has 2"),
         ("a.csv", "a,b\n", "no rows"),
     ],

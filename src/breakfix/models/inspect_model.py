@@ -141,7 +141,7 @@ def reply_of(output: "ModelOutput") -> Reply:
     if usage is not None:
         prompt = usage.input_tokens + (usage.input_tokens_cache_read or 0) + (usage.input_tokens_cache_write or 0)
     return Reply(
-        text=output.choices[0].message.text,
+        text=output.choices[0].message.text.encode("utf-8", "replace").decode(),  # clients let half a pair through
         finish_reason=_FINISH.get(output.stop_reason, "stop"),
         prompt_tokens=prompt,
         completion_tokens=usage.output_tokens if usage else 0,

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import orjson
+
 from breakfix.errors import DataError
 
 Row = dict[str, Any]
@@ -136,9 +138,13 @@ def _as_row(entry: Any, place: Place) -> Row:
     """Give an object as it is, and a list of messages as {"messages": [...]}."""
     turns = cast("list[Any]", entry) if isinstance(entry, list) else []
     if turns and all(isinstance(turn, dict) for turn in turns):
-        return {"messages": turns}
+        entry = {"messages": turns}
     if not isinstance(entry, dict):
         raise DataError(
             f"{place} must be a JSON object, not a {type(cast('object', entry)).__name__}. Correct that line."
         )
+    try:
+        orjson.dumps(entry)
+    except TypeError as error:  # half a pair of surrogates, which JSON can hold and no text can
+        raise DataError(f"{place}: {error}. Correct that row.") from None
     return cast("Row", entry)
