@@ -2,8 +2,7 @@
 
 It runs the stages of its job in order, each from what the one before left on disk. It ends at once when the process
 that started it is gone (its standard input closes), and after saving when it is asked to (a line on its standard
-input, or SIGTERM). What went wrong
-is left as one line in the job's error file; the traceback is in the log.
+input, or SIGTERM). What went wrong is left as one line in the job's error file; the traceback is in the log.
 """
 
 import gc

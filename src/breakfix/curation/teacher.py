@@ -28,7 +28,7 @@ class TeacherLine(Protocol):
 
 
 class ModelTeacher:
-    """Teaches through a model (types.Teacher). A teacher lives as long as its run: it keeps a thread a prompt."""
+    """Teaches through a model (protocols.Teacher). A teacher lives as long as its run: it keeps a thread a prompt."""
 
     def __init__(self, line: TeacherLine, *, harms: Mapping[str, Harm]) -> None:
         self._line = line
