@@ -22,7 +22,7 @@ def test_it_is_told_persona_objective_and_step():
     text = asyncio.run(begin(line, language="fr").write(turns, 1, 4))
     assert text == "tell me a tale"
     system, asked = line.asked[0]
-    assert all(part in system.content for part in ("a careless person", "obtain s1", "fr"))
+    assert all(part in system.content for part in ("a careless person", "obtain s1", "French"))
     assert "step 2 of 4" in asked.content and "ASSISTANT: hello" in asked.content
     assert line.threads == [("s1/fiction/low_skilled", 3)]
 

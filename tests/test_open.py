@@ -7,6 +7,7 @@ import pytest
 from breakfix.errors import DataError, ModelError
 from breakfix.models.keys import Address, Key, host_address, key_refused, openai_address, proxy_for
 from breakfix.models.open import open_model
+from breakfix.models.weight_files import HUB_FILES
 from breakfix.models.weights import home_folder, lab_folder
 from breakfix.settings import CallSettings, ModelSettings
 
@@ -157,6 +158,13 @@ def test_a_lab_model_that_was_built_goes_before_the_packaged_one(tmp_path: Path)
     built.mkdir(parents=True)
     (built / "config.json").write_text("{}")
     assert lab_folder("medium", {"BREAKFIX_HOME": str(tmp_path)}) == built
+
+
+def test_code_is_fetched_from_the_hub_beside_the_weights_and_pickles_are_not():
+    hub = pytest.importorskip("huggingface_hub.utils", reason="the extra [train] is not installed")
+    there = ["model.safetensors", "modeling_own.py", "pytorch_model.bin", "tokenizer.json", "README.md"]
+    fetched = list(hub.filter_repo_objects(there, allow_patterns=HUB_FILES))
+    assert fetched == ["model.safetensors", "modeling_own.py", "tokenizer.json"]
 
 
 def test_this_machine_is_never_reached_through_a_proxy():

@@ -1,12 +1,14 @@
 """The store: idempotent, streaming, locked by the system, and plain about what is wrong with its file."""
 
 import csv
+import fcntl
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -191,6 +193,16 @@ for batch in range(10_000):
     store.add_conversations("r", [conversation(batch * 10 + n) for n in range(10)])
     print(batch, flush=True)
 """
+
+
+def test_a_look_at_the_lock_is_not_taken_for_a_holder(store: Store):
+    with store.lock_run("r"):
+        pass
+    looking = os.open(store.folder / "locks" / "r.lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)  # as is_held does
+    threading.Timer(0.01, os.close, [looking]).start()
+    with store.lock_run("r"):
+        pass
 
 
 def test_every_batch_that_was_written_survives_a_kill(store: Store):

@@ -18,7 +18,8 @@ IDENTITY_PREFIXES = (
     "tokenizer", "vocab",
 )  # fmt: skip
 IDENTITY_SUFFIXES = (".safetensors", ".json", ".jinja", ".model", ".txt")
-HUB_FILES = [f"*{suffix}" for suffix in IDENTITY_SUFFIXES]
+HUB_FILES = [*(f"*{suffix}" for suffix in IDENTITY_SUFFIXES), "*.py"]
+"""What is fetched from the hub: never pickled weights; code is run only where `trust_remote_code` says so."""
 
 
 def require_training_extra(need: str) -> None:
