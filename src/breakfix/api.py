@@ -6,12 +6,15 @@
         print(estimate.measure, estimate.harm, estimate.value, estimate.low, estimate.high)
 
 Each function opens the run that the settings name, alone, and closes it; what a user can mend is a BreakfixError.
+Where an event loop runs already, as in a notebook, it works in a thread of its own.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from breakfix.align import align as align_run
 from breakfix.curate import curate as curate_run
@@ -101,4 +104,32 @@ def _in_run(
         async with open_run(project, settings, progress=progress) as run:
             return await work(run)
 
-    return asyncio.run(whole())
+    return _aside(whole) if _is_in_loop() else asyncio.run(whole())
+
+
+def _aside(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do the work in a thread of its own; an interruption here ends it there, as Ctrl-C ends a command."""
+    begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
+
+    async def told() -> T:
+        task = asyncio.ensure_future(work())
+        begun.append((asyncio.get_running_loop(), task))
+        return await task
+
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(lambda: asyncio.run(told()))
+        try:
+            return done.result()
+        except KeyboardInterrupt:
+            for loop, task in begun:
+                with suppress(RuntimeError):  # the work ended meanwhile, and its loop is closed
+                    loop.call_soon_threadsafe(task.cancel)
+            raise
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""The loops as functions, called from a program of one's own or from a notebook."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from breakfix.api import Project, Scorecard, load_settings, measure
+from breakfix.progress import Silent
+from breakfix.settings import CycleSettings
+from breakfix.store.store import Store
+from commands import write_scripts
+
+HERE = Project(Path("store"), Path("runs"))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return write_scripts(tmp_path)
+
+
+def settings(name: str) -> CycleSettings:
+    roles = [f"{role}=scripted/{role}.yaml" for role in ("target", "simulator", "judge")]
+    return load_settings(None, [*roles, f"name={name}", "measure.measures=[jailbreak]", "measure.conversations=6"])
+
+
+def in_notebook(work: Any) -> Any:
+    """Run a plain call within a running event loop, where Ctrl-C is Python's own."""
+
+    async def cell() -> Any:
+        return work()
+
+    loop = asyncio.new_event_loop()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return loop.run_until_complete(cell())
+    finally:
+        signal.signal(signal.SIGINT, before)
+        loop.close()
+
+
+def test_a_notebook_gets_what_a_program_gets():
+    card = measure(settings("plain"), project=HERE)
+    again: Scorecard = in_notebook(lambda: measure(settings("cell"), project=HERE))
+    assert again.estimates == card.estimates and again.outcomes["jailbreak"]["safe"] == 6
+
+
+def test_an_interrupted_cell_ends_the_work_and_loses_nothing(folder: Path):
+    (folder / "target.yaml").write_text("latency_s: 0.3\nrules: [{reply: A general answer.}]\n")
+
+    class Impatient(Silent):
+        def stage(self, name: str, total: int | None = None) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        in_notebook(lambda: measure(settings("cell"), project=HERE, progress=Impatient()))
+    with Store.open(HERE.store) as store:
+        assert store.run("cell").status == "interrupted"
+    assert measure(settings("cell"), project=HERE).outcomes["jailbreak"]["safe"] == 6
