@@ -29,6 +29,20 @@ def test_verdicts_carry_their_tone():
     assert {row[2].text for row in MADE["gates"].rows} <= {"passed", "failed", "cannot tell"}
 
 
+def test_an_interval_without_0_beside_cannot_tell_is_explained():
+    def note(verdict: str, low: float, high: float) -> str:
+        odd = (
+            DATA.rounds[-1]
+            .comparisons[0]
+            .model_copy(update={"harm": "all", "verdict": verdict, "low": low, "high": high})
+        )
+        last = DATA.rounds[-1].model_copy(update={"comparisons": (odd,)})
+        return tables(DATA.model_copy(update={"rounds": (last,)}))["comparisons"].note
+
+    assert "Holm's adjustment" in note("cannot_tell", -0.4, -0.1)
+    assert "Holm" not in note("cannot_tell", -0.4, 0.1) + note("fixed", -0.4, -0.1)
+
+
 def test_unscored_conversations_are_shown():
     blocked = MADE["outcomes"].columns.index("Blocked")
     assert sum(int(row[blocked].text) for row in MADE["outcomes"].rows) > 0

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import orjson
+from pydantic import ValidationError
 
+from breakfix.breakdowns import group_rows
 from breakfix.compare import compare, gate
 from breakfix.conversations.frozen import compare_users
 from breakfix.errors import StoreError
-from breakfix.estimates import Scorecard
+from breakfix.estimates import Score, Scorecard
 from breakfix.identity import digest, version
 from breakfix.measure import write_scorecard
 from breakfix.measured import Measurement, read_measured
@@ -25,6 +27,7 @@ from breakfix.report.published import published_about
 from breakfix.roles import harms, is_lab
 from breakfix.scorecard import outcome_of
 from breakfix.settings import dump_settings, without_headers
+from breakfix.standings import GroupRow
 from breakfix.store.endings import attacks, conversations_of, scenarios_of, subjects
 from breakfix.store.endings import stages as stages_of
 from breakfix.store.records import RoundRecord
@@ -70,6 +73,7 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         users=compare_users(cards[0].users, cards[-1].users) or "",
         others=tuple(others),
         published=published_about((one.measure, one.metric) for card in cards for one in card.estimates),
+        groups=_groups(run, [measured[stage].scores for stage in stages]),
         attacks=tuple(_attacks(run)),
         findings=tuple(run.store.findings(run.name)),
         transcripts=tuple(_transcripts(run, measured, stages)),
@@ -84,11 +88,29 @@ def other_targets(run: Run) -> list[Scorecard]:
     """Give the newest scorecard of every other run here with the same judge and scenarios: models to stand beside."""
     names = [each.record.run for each in run.store.runs() if each.record.run != run.name]
     paths = [run.folder.parent / name / "scorecard.json" for name in names]
-    cards = [Scorecard.model_validate_json(path.read_bytes()) for path in paths if path.exists()]
+    cards = [card for path in paths if path.exists() and (card := _read_card(run, path)) is not None]
     asked = digest(sorted({one.id for one in run.store.scenarios(run.name, split="sealed")}))
     judge_id = run.store.run(run.name).judge_id
     alike = [card for card in cards if (card.judge_id, card.scenarios_id) == (judge_id, asked)]
     return [card.model_copy(update={"target": f"{card.target} (run {card.run})"}) for card in alike]
+
+
+def _read_card(run: Run, path: Path) -> Scorecard | None:
+    """Read another run's scorecard; one that another version wrote, or that is damaged, is named and left out."""
+    try:
+        return Scorecard.model_validate_json(path.read_bytes())
+    except ValidationError:
+        run.progress.note(f"{path} is no scorecard of this version, and its run is left out of the report.")
+        return None
+
+
+def _groups(run: Run, scores: Sequence[Sequence[Score]]) -> tuple[GroupRow, ...]:
+    """Estimate every measure by language and by persona, where these stages had several."""
+    kinds = ("language", "persona")
+    if all(len({getattr(one, kind) for some in scores for one in some}) < 2 for kind in kinds):
+        return ()
+    rows = group_rows(scores, run.settings.measure, seed=run.settings.seed)
+    return tuple(row for row in rows if row.by in kinds)
 
 
 def _round(run: Run, measured: Mapping[str, Measurement], record: RoundRecord) -> RoundResult:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from breakfix.estimates import Comparison, GateDecision, Scorecard
 from breakfix.settings import GateSettings
-from breakfix.standings import PublishedTable
+from breakfix.standings import GroupRow, PublishedTable
 from breakfix.types import Checkpoint, Conversation, Dataset, Finding, Noun, Scenario, Usage, Verdict
 
 
@@ -81,6 +81,8 @@ class ReportData(Noun):
     """Other targets, measured elsewhere, for Table 1."""
     published: tuple[PublishedTable, ...] = ()
     """What others published of the same measures, to stand beside Table 1 and not to be compared with it."""
+    groups: tuple[GroupRow, ...] = ()
+    """Every measure by language and by persona where there are several, an estimate for each of `scorecards`."""
     attacks: tuple[AttackSuccess, ...] = ()
     findings: tuple[Finding, ...] = ()
     transcripts: tuple[Transcript, ...] = ()

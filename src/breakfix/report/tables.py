@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from breakfix.estimates import NO_DEFECT, Comparison, Estimate, alone_in_harm
+from breakfix.estimates import NO_DEFECT, Comparison, alone_in_harm
+from breakfix.report.corrected_tables import corrected, corrected_areas
 from breakfix.report.data import AttackSuccess, ReportData, RoundResult
 from breakfix.report.entries import Entry, Table
+from breakfix.report.group_tables import by_language, by_persona
+from breakfix.report.rates import judged_by, value_cell
 from breakfix.report.words import (
     MEASURE_NAMES,
     METRIC_NAMES,
@@ -37,14 +40,17 @@ TABLE_ONE = (
 TONES = {"fixed": "good", "passed": "good", "verified": "good", "not_fixed": "bad", "regressed": "bad", "failed": "bad"}
 MEASURE_ORDER = tuple(MEASURE_NAMES)
 FINDINGS_SHOWN = 60
-CORRECTIONS = {"ppi++": "PPI++", "rogan-gladen": "Rogan-Gladen", "labels-wilson": "labels alone, Wilson"}
+SEVERAL = (
+    "An interval is that of its row alone, and can leave 0 out where the verdict is cannot tell: of many rows tested"
+    " some look changed by chance, so the verdict goes by p after Holm's adjustment for all of them."
+)
 
 
 def tables(data: ReportData) -> dict[str, Table]:
     """Make every table that has rows, by name."""
     makers: tuple[Callable[[ReportData], Table], ...] = (
         glance, areas, table_one, corrected, corrected_areas, comparisons, earlier_comparisons, gates,
-        contributions, same_users, techniques, attacked_areas, datasets, lineage,
+        by_language, by_persona, contributions, same_users, techniques, attacked_areas, datasets, lineage,
         findings, outcomes, causes, usage, hashes,
     )  # fmt: skip
     made = [maker(data) for maker in makers]
@@ -57,12 +63,12 @@ def glance(data: ReportData) -> Table:
     shown = [what for what in GLANCE if any(card.find(what[0], metric=what[1]) for card in data.scorecards)]
     rows: list[tuple[Entry, ...]] = []
     for name, card in zip(stage_names(data), data.scorecards, strict=True):
-        values = [_value(card.find(measure, metric=metric)) for measure, metric in shown]
+        values = [value_cell(card.find(measure, metric=metric)) for measure, metric in shown]
         decision = gates.get(card.stage)
         ruling = _verdict(decision.verdict) if decision else Entry(NONE)
         rows.append((Entry(name), *values, *((ruling,) if gates else ())))
     columns = ("", *(GLANCE_NAMES[what] for what in shown), *(("Gate",) if gates else ()))
-    note = _judged_by(data, "Each with its interval and how many conversations were scored.")
+    note = judged_by(data, "Each with its interval and how many conversations were scored.")
     agreement = [line for card in data.scorecards[-1:] for line in card.agreement_lines]
     note = " ".join((note, *(f"Judges {line}." for line in agreement)))
     return Table("glance", "Before and after", columns, tuple(rows) if shown else (), note)
@@ -74,14 +80,14 @@ def areas(data: ReportData) -> Table:
     rows = [
         (
             Entry("All areas" if group == "all" else plain(group)),
-            *(_value(card.find("harm", harm=group)) for card in data.scorecards),
+            *(value_cell(card.find("harm", harm=group)) for card in data.scorecards),
         )
         for group in groups
         if any(card.find("harm", harm=group) for card in data.scorecards)
     ]
     columns = ("Area", *stage_names(data))
     note = "Share of sealed conversations of the four harm measures that were defects at each measure's own threshold."
-    note = _judged_by(data, note)
+    note = judged_by(data, note)
     return Table("areas", "Harm by area", columns, tuple(rows), note)
 
 
@@ -93,7 +99,7 @@ def table_one(data: ReportData) -> Table:
         found = [card.find(measure, metric=metric) for card in cards]
         if any(found):
             label = METRIC_NAMES.get(metric, metric)
-            rows.append((Entry(MEASURE_NAMES[measure], label), *(_value(one, fraction=True) for one in found)))
+            rows.append((Entry(MEASURE_NAMES[measure], label), *(value_cell(one, fraction=True) for one in found)))
     stages = stage_names(data)
     names = [f"{data.target}, {stage.lower()}" for stage in stages] if len(stages) > 1 else [data.target]
     columns = ("Measure", *names, *(card.target for card in data.others))
@@ -101,30 +107,20 @@ def table_one(data: ReportData) -> Table:
         "DR-x: share of conversations of severity x or more (0-7). Lower is better, but for unsafe requests refused and"
         " borderline ones answered."
     )
-    return Table("table-one", "Every target measured", columns, tuple(rows), _judged_by(data, note))
-
-
-def corrected(data: ReportData) -> Table:
-    """Raw rates and what they come to when the judge's errors are corrected by people's labels."""
-    note = "The judge's errors, as people's labels show them, taken out of its rates; intervals hold their noise, too."
-    return _corrected(data, "corrected", "Corrected for the judge's errors")._replace(note=_judged_by(data, note))
-
-
-def corrected_areas(data: ReportData) -> Table:
-    """The same of single areas, whose labels are few."""
-    return _corrected(data, "corrected-areas", "Corrected, area by area")
+    return Table("table-one", "Every target measured", columns, tuple(rows), judged_by(data, note))
 
 
 def comparisons(data: ReportData) -> Table:
     """Before and after the last round, paired: wholes, and the pooled harm of areas."""
     note = "Paired on the same scenarios and samples, against the target at the start. Differences of shares in points."
-    note = f"{note} {data.users}".strip()
+    note = " ".join(part for part in (note, _why_unsure(data.rounds[-1:]), data.users) if part)
     return _comparison_table("comparisons", "Was it fixed?", data.rounds[-1:])._replace(note=note)
 
 
 def earlier_comparisons(data: ReportData) -> Table:
     """The same after the rounds before the last."""
-    return _comparison_table("earlier-comparisons", "After earlier rounds", data.rounds[:-1])
+    made = _comparison_table("earlier-comparisons", "After earlier rounds", data.rounds[:-1])
+    return made._replace(note=_why_unsure(data.rounds[:-1]))
 
 
 def gates(data: ReportData) -> Table:
@@ -149,7 +145,7 @@ def contributions(data: ReportData) -> Table:
             continue
         for name, card in pair:
             if card is not None:
-                values = (_value(card.find(measure, metric=metric)) for measure, metric in GLANCE)
+                values = (value_cell(card.find(measure, metric=metric)) for measure, metric in GLANCE)
                 rows.append((Entry(f"Round {done.round}", name), *values))
     columns = ("", *GLANCE_NAMES.values())
     return Table("contributions", "What SFT and what DPO contributed", columns, tuple(rows))
@@ -162,7 +158,7 @@ def same_users(data: ReportData) -> Table:
     for done in (done for done in data.rounds if done.frozen is not None):
         for name, card in (("live users", live.get(done.stage)), ("the same user turns", done.frozen)):
             if card is not None:
-                values = (_value(card.find(measure, metric=metric)) for measure, metric in GLANCE)
+                values = (value_cell(card.find(measure, metric=metric)) for measure, metric in GLANCE)
                 rows.append((Entry(f"Round {done.round}", name), *values))
     note = (
         "A live user answers the target, so a change may in part be the user's. With the user turns of the start, word"
@@ -289,34 +285,6 @@ def hashes(data: ReportData) -> Table:
 # ── parts ──
 
 
-def _judged_by(data: ReportData, note: str) -> str:
-    """Add who judged: of each judge the first line; cards of other runs may be from before it had a card."""
-    known = [(card.judge_id, card.self_judged, card.judge_line) for card in (*data.scorecards, *data.others)]
-    lines = {(judge, is_self): line for judge, is_self, line in reversed(known) if line}
-    return " ".join((note, *(f"{line[:1].upper()}{line[1:]}." for line in reversed(lines.values()))))
-
-
-def _corrected(data: ReportData, table: str, caption: str) -> Table:
-    names = [*stage_names(data), *(card.target for card in data.others)]
-    is_whole = table == "corrected"
-    rows = [
-        (
-            Entry(MEASURE_NAMES.get(raw.measure, raw.measure), METRIC_NAMES.get(raw.metric, raw.metric)),
-            Entry(name if is_whole else f"{name}, {plain(raw.harm).lower()}"),
-            _value(raw),
-            _value(one.model_copy(update={"unscored": 0})),
-            _value(card.find(raw.measure, metric=f"{raw.metric}-people") if is_whole else None),
-            Entry(CORRECTIONS.get(one.method, one.method), one.labels_from),
-            Entry(one.caveat or NONE),
-        )
-        for name, card in zip(names, (*data.scorecards, *data.others), strict=True)
-        for raw in card.estimates
-        if is_whole is (raw.harm == "all") and not (raw.measure == "harm" and alone_in_harm(card.outcomes))
-        for one in card.find_corrected(raw)
-    ]
-    return Table(table, caption, ("Measure", "Target", "Raw", "Corrected", "People", "By", "Caveat"), tuple(rows))
-
-
 def _comparison_table(name: str, caption: str, rounds: Sequence[RoundResult]) -> Table:
     rows = [
         (Entry(_about(one), METRIC_NAMES.get(one.metric, one.metric)), Entry(f"Round {done.round}"), *_change(one))
@@ -325,6 +293,13 @@ def _comparison_table(name: str, caption: str, rounds: Sequence[RoundResult]) ->
     ]
     columns = ("What", "After", "Before → after", "Difference", "p", "p, Holm", "Pairs", "Verdict")
     return Table(name, caption, columns, tuple(rows))
+
+
+def _why_unsure(rounds: Sequence[RoundResult]) -> str:
+    """Explain intervals without 0 beside "cannot tell", where there are any."""
+    shown = [one for done in rounds for one in _telling(done.comparisons)]
+    is_met = any(one.verdict == "cannot_tell" and (one.low or 0.0) * (one.high or 0.0) > 0 for one in shown)
+    return SEVERAL if is_met else ""
 
 
 def _attack_table(attacks: Sequence[AttackSuccess], by: str, name: str, caption: str) -> Table:
@@ -344,17 +319,6 @@ def _success(row: AttackSuccess | None) -> Entry:
         return Entry(NONE)
     low, high = wilson(row.succeeded, row.tried)
     return Entry(percent(row.succeeded / row.tried), f"{row.succeeded} of {row.tried}, {bounds(low, high, 'ASR')}")
-
-
-def _value(one: Estimate | None, *, fraction: bool = False) -> Entry:
-    if one is None:
-        return Entry(NONE)
-    missing = f", {one.unscored} unscored" if one.unscored else ""
-    if one.value is None or one.low is None or one.high is None:
-        return Entry(NONE, f"n = 0{missing}")
-    if fraction:
-        return Entry(f"{one.value:.3f}", f"{one.low:.3f}–{one.high:.3f}, n = {one.n}{missing}")
-    return Entry(amount(one.value, one.metric), f"{bounds(one.low, one.high, one.metric)}, n = {one.n}{missing}")
 
 
 def _change(one: Comparison) -> tuple[Entry, ...]:

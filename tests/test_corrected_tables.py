@@ -1,0 +1,40 @@
+"""Which of a rate's corrections to believe is said beside each, by the rule of docs/methods.md."""
+
+import pytest
+
+from breakfix.estimates import CorrectedEstimate
+from breakfix.report.corrected_tables import BELIEVE, reading
+from breakfix.report.rates import value_cell
+from breakfix.report.tables import tables
+from report_sample import sample
+
+DATA = sample()
+
+
+def by(method: str, value: float | None = 0.2) -> CorrectedEstimate:
+    raw = DATA.scorecards[0].find("jailbreak")
+    assert raw is not None
+    body = raw.model_dump() | {"value": value, "method": method, "labels": 80, "labels_from": "people"}
+    return CorrectedEstimate.model_validate(body)
+
+
+@pytest.mark.parametrize(
+    ("methods", "read"),
+    [
+        (("ppi++", "rogan-gladen"), ["believe this", "a check"]),
+        (("labels-wilson", "rogan-gladen"), ["believe this", "a check"]),
+        (("rogan-gladen",), ["an indication"]),
+        (("ppi++",), ["believe this"]),
+    ],
+)
+def test_labels_of_these_conversations_come_first(methods: tuple[str, ...], read: list[str]):
+    found = [by(method) for method in methods]
+    assert [reading(one, found) for one in found] == read
+    card = DATA.scorecards[0].model_copy(update={"corrected": tuple(found)})
+    table = tables(DATA.model_copy(update={"scorecards": (card, *DATA.scorecards[1:])}))["corrected"]
+    assert [row[table.columns.index("Read as")].text for row in table.rows] == read
+    assert BELIEVE in table.note
+
+
+def test_a_correction_that_could_not_be_made_is_not_read_as_anything():
+    assert reading(by("none", None), []) == "–" and value_cell(by("none", None)).text == "–"
