@@ -1,13 +1,12 @@
 """Recipes: packaged training settings by model size, under whatever the user sets himself."""
 
-import difflib
 from importlib import resources
 from typing import Any, cast
 
 import yaml
 from pydantic import ValidationError
 
-from breakfix.errors import SettingsError
+from breakfix.errors import SettingsError, nearest
 from breakfix.settings import AlignSettings
 
 
@@ -20,8 +19,7 @@ def recipe_names() -> tuple[str, ...]:
 def resolve_recipe(settings: AlignSettings) -> AlignSettings:
     """Lay what was set explicitly over the recipe. Resolving twice changes nothing. Raises SettingsError."""
     if settings.recipe not in recipe_names():
-        near = difflib.get_close_matches(settings.recipe, recipe_names(), n=1, cutoff=0.4)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(recipe_names())}."
+        hint = nearest(settings.recipe, recipe_names())
         raise SettingsError(f"Unknown recipe {settings.recipe!r} (align.recipe). {hint}")
     file = resources.files("breakfix") / "data" / "recipes" / f"{settings.recipe}.yaml"
     tree = _over(yaml.safe_load(file.read_text(encoding="utf-8")), settings.model_dump(exclude_unset=True))

@@ -5,14 +5,13 @@ the hub; or as hub:<organisation>/<name>. Every scenario carries its source and 
 broken row is an error that names it by number; every other row is counted: as scenarios, or as left out, and why.
 """
 
-import difflib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
 
-from breakfix.errors import DataError
+from breakfix.errors import DataError, nearest
 from breakfix.identity import digest
 from breakfix.prohibited import PROHIBITED, REFUSAL_ONLY, UNWRITTEN, file_prohibited
 from breakfix.scenarios.answerers import TRUTH
@@ -223,9 +222,7 @@ def _checked(fields: Row, place: Place) -> Scenario | LeftOut:
 
 def _check_harm(scenario: Scenario, harms: Collection[str] | None, place: Place) -> None:
     if harms is not None and scenario.harm not in (*harms, "none"):
-        near = difflib.get_close_matches(scenario.harm, list(harms), n=1, cutoff=0.4)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(harms))}."
-        raise DataError(f"{place}: unknown harm {scenario.harm!r}. {hint}")
+        raise DataError(f"{place}: unknown harm {scenario.harm!r}. {nearest(scenario.harm, harms)}")
 
 
 def _repeat(known: Scenario, again: Scenario, place: Place) -> str:
