@@ -58,10 +58,7 @@ def request_body(model: str, messages: Sequence[Message], decoding: Decoding, fo
         if form.has_schema:
             request["response_format"] = _response_format(decoding)
         elif chat:
-            schema = orjson.dumps(decoding.json_schema).decode()
-            chat[-1]["content"] += (
-                f"\n\nReply with one JSON object and nothing else. It must match this JSON schema:\n{schema}"
-            )
+            chat[-1]["content"] += schema_request(decoding)
     try:
         return orjson.dumps(request)
     except TypeError:  # half of a surrogate pair in a text: not valid UTF-8, replaced
@@ -70,6 +67,12 @@ def request_body(model: str, messages: Sequence[Message], decoding: Decoding, fo
         if "prompt" in request:
             request["prompt"] = "".join(part["content"] for part in chat)
         return orjson.dumps(request)
+
+
+def schema_request(decoding: Decoding) -> str:
+    """Ask in words for the structure that a decoding wants, after what is asked."""
+    schema = orjson.dumps(decoding.json_schema).decode()
+    return f"\n\nReply with one JSON object and nothing else. It must match this JSON schema:\n{schema}"
 
 
 def simpler_form(form: Form, answer: Answer, decoding: Decoding, *, is_schema_known: bool) -> Form | None:

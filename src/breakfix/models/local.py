@@ -13,10 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import orjson
-
 from breakfix.errors import CallFailed, ModelError
 from breakfix.identity import digest, seed_of
+from breakfix.models.answers import schema_request
 from breakfix.models.weight_files import find_weights, require_training_extra, weights_identity
 from breakfix.settings import ModelSettings
 from breakfix.types import Decoding, Message, Reply
@@ -66,7 +65,7 @@ class LocalModel:
         """
         chat = [{"role": message.role, "content": message.content} for message in messages]
         if decoding.json_schema is not None and chat:
-            chat[-1]["content"] += _schema_request(decoding)
+            chat[-1]["content"] += schema_request(decoding)
         answer = asyncio.get_running_loop().create_future()
         seed = self._seed(chat, decoding) if decoding.temperature > 0 else 0
         self._waiting.append(_Question(chat, decoding, seed, answer))
@@ -193,8 +192,3 @@ def _resolve(batch: list[tuple[_Question, "Prompt"]], answers: list["Answer"]) -
 def _fail(question: _Question, error: BaseException) -> None:
     if not question.answer.done():
         question.answer.set_exception(error)
-
-
-def _schema_request(decoding: Decoding) -> str:
-    schema = orjson.dumps(decoding.json_schema).decode()
-    return f"\n\nReply with one JSON object and nothing else. It must match this JSON schema:\n{schema}"
