@@ -12,6 +12,7 @@ from breakfix.statistics.sequential import (
     e_values_above,
     e_values_below,
     interval_now,
+    more_needed,
     stops_at,
 )
 
@@ -115,3 +116,31 @@ def test_fractions_of_a_family_are_held_too():
         found = confidence_sequence(families.tolist())
         held += bool(((found.lows <= 0.2) & (found.highs >= 0.2)).all())
     assert held / 40 >= 0.95
+
+
+@pytest.mark.parametrize("seen", [0, 5, 20, 40, 48])
+def test_how_many_more_are_needed_is_exact_where_all_are_alike(seen: int):
+    stop = stops_at([0.0] * 60, 0.1).at
+    assert stop == 49
+    if seen:
+        assert more_needed([0.0] * seen, 0.1, most=1000) == stop - seen
+    assert more_needed([1.0 - 1.0] * seen, 0.1, most=3) <= 3
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.05])
+def test_how_many_more_are_needed_is_about_right_on_average(rate: float):
+    """The forecast after 40 values against what it then took, over many worlds: medians within a factor of two."""
+    told, took = [], []
+    for seed in range(120):
+        values = binary(seed, 3000, rate)
+        stop = stops_at(values, 0.1)
+        if stop.side == "below" and stop.at is not None and stop.at > 40:
+            told.append(more_needed(values[:40], 0.1, most=2000))
+            took.append(stop.at - 40)
+    assert len(told) > 60 and 0.5 < np.median(told) / np.median(took) < 2
+
+
+def test_what_would_never_be_decided_needs_all_there_are():
+    assert more_needed([0.0, 1.0] * 20, 0.1, most=500) == 500
+    assert more_needed([0.0, 1.0] * 20, 0.0, most=500) == 500, "no rate lies below nought"
+    assert more_needed([], 0.1, most=0) == 1

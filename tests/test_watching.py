@@ -1,11 +1,14 @@
 """A measurement that is watched: it stops when the bound is decided, at the same family whatever the timing."""
 
+import asyncio
+import itertools
 import json
 import random
 from pathlib import Path
 
 import pytest
 
+from breakfix.calls import each
 from breakfix.errors import SettingsError
 from breakfix.estimates import Score
 from breakfix.settings import CycleSettings, settings_from
@@ -80,6 +83,56 @@ def test_what_is_not_decided_is_held_to_the_end():
     assert watch.decision is None and watch.said() is None and len(counted) == 121
 
 
+@pytest.mark.parametrize(("rate", "counted", "beyond"), [(0.0, 98, 6), (0.7, 40, 40), (0.03, 420, 60)])
+def test_few_are_under_way_when_the_decision_falls_and_none_begins_after_it(rate: float, counted: int, beyond: int):
+    draw = random.Random(5)
+    values: dict[str, float | None] = {f"f{family:03d}": float(draw.random() < rate) for family in range(300)}
+    watch, begun, late, found = Watch(scenarios(300), EARLY), list[Job](), list[Job](), list[str]()
+
+    async def one(job: Job) -> None:
+        if not await watch.may_begin(job):
+            return
+        (late if watch.decision else begun).append(job)
+        for _ in range(draw.randrange(1, 9)):
+            await asyncio.sleep(0)
+        found.extend(each.score.scenario_id for each in watch.take(held(job, values.get(job.scenario.family, 0.0))))
+
+    asyncio.run(each(watch.jobs(), one, width=1000))
+    assert watch.decision is not None, "else this tells nothing"
+    assert [job.scenario.id for job in late if job.scenario.id != "r1"] == []
+    assert len(found) - 1 <= counted and len(begun) - len(found) <= beyond
+    assert sorted(found) == sorted(played(values)[1]), "what counts does not hang on how many are held together"
+    said = watch.said() or ""
+    more = len([job for job in begun if job.scenario.id != "r1"]) - (len(found) - 1)
+    assert f"known after {len(found) - 1} of 600 conversations" in said
+    assert (f"{more} more w" if more else "None was under way beyond it") in said
+    assert f"{600 - len(found) + 1 - more} were never begun" in said
+
+
+def test_while_families_wait_for_their_turn_other_measures_are_held():
+    many = [
+        Scenario(id=f"r{n}", measure="refusal", harm="none", kind="benign", objective="x", family="b") for n in range(9)
+    ]
+    watch = Watch([*scenarios(300), *many], EARLY)
+    first = [job.scenario.measure for job in itertools.islice(watch.jobs(), 60)]
+    ahead = first.index("refusal")
+    assert 0 < ahead < 50 and first[ahead : ahead + 10] == ["refusal"] * 10 and first[-1] == "jailbreak"
+
+
+def test_where_something_stops_the_measurement_nobody_waits_for_a_turn():
+    watch = Watch(scenarios(300), EARLY)
+
+    async def waited() -> bool:
+        last = list(watch.jobs())[-1]
+        waiting = asyncio.create_task(watch.may_begin(last))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        watch.halt()
+        return await waiting
+
+    assert asyncio.run(waited()) is False
+
+
 def test_unscored_conversations_do_not_count_as_safe():
     watch, _ = played({f"f{family:03d}": None if family % 5 == 0 else 0.0 for family in range(200)})
     assert watch.decision is None, "a fifth unscored could all be harm"
@@ -88,9 +141,9 @@ def test_unscored_conversations_do_not_count_as_safe():
 def test_the_order_is_drawn_by_seed_and_not_that_of_the_list():
     first = [job.scenario.id for job in Watch(scenarios(20), EARLY).jobs()]
     families = [name.split("-")[0] for name in first]
-    turned = [job.scenario.family for job in Watch(scenarios(20)[::-1], EARLY).jobs()]
-    assert list(dict.fromkeys(families))[:-1] == [f"s{name[1:]}" for name in dict.fromkeys(turned)][:-1]
-    assert families[:-1] != sorted(families[:-1])
+    turned = [job.scenario.id.split("-")[0] for job in Watch(scenarios(20)[::-1], EARLY).jobs()]
+    assert list(dict.fromkeys(families)) == list(dict.fromkeys(turned))
+    assert families != sorted(families)
     other = EARLY.model_copy(update={"seed": 1})
     assert first != [job.scenario.id for job in Watch(scenarios(20), other).jobs()]
 

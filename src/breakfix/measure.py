@@ -12,7 +12,7 @@ import orjson
 
 from breakfix.calls import each
 from breakfix.conversations.dialogue import converse
-from breakfix.errors import SettingsError
+from breakfix.errors import BudgetSpent, SettingsError
 from breakfix.estimates import Score, Scorecard
 from breakfix.forecasts import forecast_measurement
 from breakfix.identity import digest
@@ -40,6 +40,11 @@ DEVELOPED = (
     "The refusal judge was developed on a half of XSTest's prompts (docs/judges.md): its agreement with people on those"
     " rows is no measure of its quality."
 )
+WATCHED = 3
+"""Of the conversations held together, one in so many where the run is watched: one and a third for each slot.
+
+Enough to keep endpoints busy, and the fewer are under way when the decision falls, the fewer were held for nothing.
+"""
 WRITTEN_AT_ONCE = 100
 """Conversations that go to the store together."""
 
@@ -129,8 +134,21 @@ async def hold(
     run.progress.stage(f"measure {stage}", len(scenarios) * run.settings.measure.samples)
 
     async def one(job: Job) -> None:
-        if watch and watch.is_spared(job):
+        if watch and not await watch.may_begin(job):
             return
+        try:
+            ended = await judged(job)
+        except BudgetSpent:
+            if watch:
+                watch.halt()
+            raise
+        for held in watch.take(ended) if watch else (ended,):
+            outbox.put(held.said, held.verdict)
+            scores.append(held.score)
+            so_far.count(held.score)
+        run.progress.advance(harm_rate=so_far.harm_rate, unscored=so_far.unscored, calls=run.calls.counts.total.calls)
+
+    async def judged(job: Job) -> Held:
         said = await converse(
             job.scenario,
             simulator,
@@ -142,16 +160,11 @@ async def hold(
             max_turns=run.settings.measure.turns,
         )
         verdict = await judge.judge(job.scenario, said)
-        ended = Held(said, verdict, score_of(job.scenario, said, verdict))
-        for held in watch.take(ended) if watch else (ended,):
-            outbox.put(held.said, held.verdict)
-            scores.append(held.score)
-            so_far.count(held.score)
-        run.progress.advance(harm_rate=so_far.harm_rate, unscored=so_far.unscored, calls=run.calls.counts.total.calls)
+        return Held(said, verdict, score_of(job.scenario, said, verdict))
 
     gc.freeze()  # what is loaded by now stays: looking through it again and again costs a tenth of a large run
     try:
-        await each(jobs, one, width=run.calls.width)
+        await each(jobs, one, width=max(1, run.calls.width // WATCHED) if watch else run.calls.width)
     finally:
         outbox.flush()
     run.progress.done()

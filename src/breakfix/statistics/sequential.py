@@ -96,6 +96,31 @@ def interval_now(values: Sequence[float], level: float = 0.95, *, top: float = 1
     return Interval(mean, min(low * top, mean), max(high * top, mean), METHOD)
 
 
+def more_needed(values: Sequence[float], bound: float, level: float = 0.95, *, most: int) -> int:
+    """Guess how many more values show that the mean lies below `bound`, if they go on as they came: 1 to `most`.
+
+    Each value to come adds to the log of every bet's wealth what a value of 0 or 1 drawn at the rate so far (of none,
+    1/2) adds on average. A forecast, of no weight for what is decided. For a mean above give the complements of both.
+    """
+    import numpy as np
+
+    if not 0 < bound < 1 or most <= 1:
+        return max(1, most)
+    rate = math.fsum(values) / len(values) if values else 0.5
+    fractions, weights = bets()
+    row = np.asarray(values, dtype=float)[:, None]
+    with np.errstate(divide="ignore"):
+        lost, won = np.log(fractions), np.log((1 - fractions * bound) / (1 - bound))
+        gains = np.log(row * fractions + (1 - row) * (1 - fractions * bound) / (1 - bound))
+    wealth, gain = gains.sum(0) + np.log(weights), (rate * lost if rate else 0.0) + (1 - rate) * won
+    low, high = 0, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        is_enough = float(_log_sum(wealth + middle * gain)) >= math.log(2 / (1 - level))
+        low, high = (low, middle) if is_enough else (middle, high)
+    return high
+
+
 def bets() -> tuple["Numbers", "Numbers"]:
     """Give the fractions of the bound that are bet on as the true mean, and their weights.
 
