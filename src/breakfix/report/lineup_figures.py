@@ -14,7 +14,6 @@ PAINTS = ("k0", "k1", "k2", "k3", "s0", "s3", "k4", "s5")
 SMALL = Type(size=11, paint="soft")
 TICK = Type(size=11, anchor="end", paint="soft")
 FOOT = Type(size=11, anchor="middle", paint="soft")
-NAME = Type(size=12, has_halo=True, is_strong=True)
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 HARM = "harm"
 LONGEST_NAME = 26
