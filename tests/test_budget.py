@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from breakfix.budget import Budget, Claim
+from breakfix.calls import Calls
 from breakfix.errors import BudgetSpent, SettingsError
+from breakfix.journal import Journal, journal_path
 from breakfix.prices import PriceTable, forecast_dialogues
 from breakfix.settings import CallSettings, ModelSettings
 from breakfix.types import Decoding, Message, Reply
@@ -65,6 +67,18 @@ def test_what_the_journal_answers_counts_as_it_did_where_the_endpoint_reports_no
 
     assert spend() > 10
     assert spend() == 0  # all that the cap allows was asked before
+
+
+def test_what_another_run_paid_for_counts_against_no_cap_of_this_one(tmp_path: Path):
+    ask_many(calls_of(tmp_path).line(FakeModel(), "target"), 5)
+    asked: list[int] = []
+    for model in (FakeModel(), FakeModel()):  # the second as after a kill
+        borrowing = Journal(journal_path(tmp_path, "next"), "next", reuse="run")
+        line = Calls(borrowing, CallSettings(max_calls=3)).line(model, "target")
+        assert sum(isinstance(result, BudgetSpent) for result in ask_many(line, 10)) == 2
+        borrowing.close()
+        asked.append(len(model.asked))
+    assert asked == [3, 0]
 
 
 def test_calls_that_do_not_fit_wait_for_those_in_flight():

@@ -192,11 +192,11 @@ class Line:
             self._count(retries=1)
             await asyncio.sleep(wait_before(tries, retry_after_s=trouble.retry_after_s))
 
-    def kept(self, reply: Reply, messages: Sequence[Message], decoding: Decoding) -> None:
-        """Count what the journal answered; it was paid for before, and a cap holds for the run, not the process."""
+    def kept(self, reply: Reply, messages: Sequence[Message], decoding: Decoding, *, is_lent: bool) -> None:
+        """Count what the journal answered; a cap holds for the run, not the process, but not for what another paid."""
         for tally in self._tallies:
             tally.journalled += 1
-        if self.calls.budget.is_capped:
+        if self.calls.budget.is_capped and not is_lent:
             self.calls.budget.count_kept(*self._used(reply, self._claim(messages, decoding), decoding))
         self.calls.note(self.model.name, reply)
 
@@ -272,7 +272,7 @@ class CallThread:
             return await line.answer(messages, decoding)
         key = self._key(messages, decoding)
         if (kept := journal.get(key)) is not None:
-            line.kept(kept, messages, decoding)
+            line.kept(kept, messages, decoding, is_lent=journal.is_lent(key))
             return kept
         reply = await line.answer(messages, line.drawn_by(key, decoding))
         journal.put(key, reply)

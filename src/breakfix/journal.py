@@ -71,6 +71,10 @@ class Journal:
         self.put(key, reply)
         return reply
 
+    def is_lent(self, key: bytes) -> bool:
+        """Tell whether the other run's journal answers a key: what it holds, that run paid for."""
+        return self._lent is not None and key in self._lent
+
     def put(self, key: bytes, reply: Reply) -> None:
         """Keep a reply; the first write of a key wins. It is on disk once `written` returns, or after `flush`."""
         if key in self._ids or key in self._pending:
@@ -125,6 +129,9 @@ class _Lent:
             self._ids = _keys(self._connection)
         except sqlite3.Error as error:
             raise _store_error(path, error) from None
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._ids
 
     def get(self, key: bytes) -> bytes | None:
         row = self._ids.get(key)
