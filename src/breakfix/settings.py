@@ -265,7 +265,8 @@ def load_settings(
     for override in given:
         _apply(tree, override)
     places = {line.partition("=")[0]: "--set" for line in overrides} | {key: _flag(key) for key in options}
-    return settings_from(tree, where=str(path) if path else "--set", places=places)
+    where = str(path) if path else "the settings of the run" if saved else "--set"
+    return settings_from(tree, where=where, places=places)
 
 
 def settings_from(

@@ -169,25 +169,10 @@ def _settings(store: Path, name: str, file: Path | None, overrides: list[str] | 
 
     if file is not None:
         return read_settings(file, overrides, {})
-    import yaml
-
-    from breakfix.settings import load_settings, settings_from
     from breakfix.store.store import Store
 
-    run = name.partition(":")[0]
     with Store.open(store) as opened:
-        saved = yaml.safe_load(opened.run(run).settings or "{}")
-    given = load_settings(None, overrides or ()).model_dump(exclude_unset=True)
-    return settings_from(_over(saved, given), where=f"settings of run {run}")
-
-
-def _over(below: "dict[str, object]", above: "dict[str, object]") -> "dict[str, object]":
-    merged = dict(below)
-    for key, value in above.items():
-        lower = merged.get(key)
-        is_tree = isinstance(value, dict) and isinstance(lower, dict)
-        merged[key] = _over(lower, value) if is_tree else value  # pyright: ignore[reportUnknownArgumentType, reportArgumentType]
-    return merged
+        return read_settings(None, overrides, {}, saved=opened.run(name.partition(":")[0]).settings)
 
 
 def _measurement(store: Path, out: Path, name: str, whole: "CycleSettings") -> "Measurement":

@@ -288,11 +288,3 @@ def _measure(row: Row | GroupRow | PublishedRow) -> str:
 def _metric(row: Row | GroupRow | PublishedRow) -> str:
     name = METRIC_NAMES.get(row.metric, row.metric)
     return f"{row.metric}, {name}" if row.metric in ("IPRR", "VPRR") else name
-
-
-def pooled(rows: Sequence[GroupRow], by: GroupKind) -> list[GroupRow]:
-    """Give the rows of one breakdown that pool the harm measures; where none do, those of the first measure."""
-    chosen = [row for row in rows if row.by == by]
-    first = next((row.measure for row in chosen), "")
-    measure = "harm" if any(row.measure == "harm" for row in chosen) else first
-    return [row for row in chosen if row.measure == measure]
