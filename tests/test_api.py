@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from breakfix.api import Project, Scorecard, load_settings, measure
+from breakfix.api import Project, Scorecard, load_settings, measure, report
 from breakfix.progress import Silent
 from breakfix.settings import CycleSettings
 from breakfix.store.store import Store
@@ -61,3 +61,20 @@ def test_an_interrupted_cell_ends_the_work_and_loses_nothing(folder: Path):
     with Store.open(HERE.store) as store:
         assert store.run("cell").status == "interrupted"
     assert measure(settings("cell"), project=HERE).outcomes["jailbreak"]["safe"] == 6
+
+
+def test_another_runs_scorecard_that_cannot_be_read_is_named_and_left_out():
+    notes: list[str] = []
+
+    class Noting(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    for name in ("mine", "other"):
+        measure(settings(name), project=HERE)
+    assert [card.run for card in report(settings("mine"), project=HERE).others] == ["other"]
+    (HERE.out / "other" / "scorecard.json").write_text('{"run": "other"}')
+    assert report(settings("mine"), project=HERE, progress=Noting()).others == ()
+    assert notes == [
+        "runs/other/scorecard.json is no scorecard of this version, and its run is left out of the report."
+    ]
