@@ -15,7 +15,9 @@ from breakfix.journal import Journal, journal_path
 from breakfix.judging.guards.families import FAMILIES
 from breakfix.judging.guards.judge import GuardJudge
 from breakfix.models.local import LocalModel
-from breakfix.settings import CallSettings, ModelSettings
+from breakfix.project import Project, open_run
+from breakfix.roles import open_judge
+from breakfix.settings import CallSettings, CycleSettings, ModelSettings
 from breakfix.types import Decoding, Message, PromptForm, Reply, Verdict
 from talkers import scene, talk
 from tiny import build_tiny
@@ -86,6 +88,18 @@ def test_random_weights_say_nothing_that_can_be_read_and_so_nothing_is_safe(
     assert "cannot be read" in (verdict.unscored or "") or "did not answer: longer" in (verdict.unscored or "")
     assert (verdict.harmful, verdict.severity, verdict.refusal) == (None, None, None)
     assert calls.counts.total.calls <= 1
+
+
+def test_a_guard_without_a_chat_template_judges_a_target_of_weights(plain: Path, tmp_path: Path):
+    guard = with_template(plain, tmp_path / "guard", None)
+    other = build_tiny(tmp_path / "other", seed=1)
+    settings = CycleSettings(name="r", target=f"hf/{other}", judge=f"guard/wildguard=hf/{guard}")
+
+    async def work() -> str:
+        async with open_run(Project(tmp_path / "store", tmp_path / "runs"), settings) as run:
+            return open_judge(run).judge_id
+
+    assert asyncio.run(work())
 
 
 def test_shieldgemma_s_probability_comes_from_the_logits_of_yes_and_no(plain: Path, tmp_path: Path):

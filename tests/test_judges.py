@@ -129,7 +129,7 @@ class Names:
     def __init__(self, *, allow: bool = False) -> None:
         self.settings = CycleSettings(allow_self_judging=allow)
 
-    def model(self, name: str) -> Any:
+    def model(self, name: str, settings: Any = None) -> Any:
         return type("Model", (), {"identity": name})
 
 

@@ -4,18 +4,21 @@ A judge that is the model under test finds its own answers better than another w
 is refused; where the user insists, everything that it judged is marked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import orjson
+
 from breakfix.errors import SettingsError
-from breakfix.estimates import Concord
-from breakfix.judging.concord import Rated, concord
-from breakfix.judging.guards.families import model_of
+from breakfix.estimates import Concord, Subject
+from breakfix.judging.concord import Opinion, Rated, concord
+from breakfix.judging.guards.families import model_of, split_guard
 from breakfix.judging.panel import PanelJudge
 from breakfix.project import Run
-from breakfix.protocols import Judge
+from breakfix.protocols import Judge, Model
 from breakfix.statistics.intervals import Precision
 from breakfix.types import Verdict
 
@@ -37,6 +40,14 @@ def judge_names(named: str) -> tuple[str, ...]:
 def models_of(named: str) -> tuple[str, ...]:
     """Give the models that a judge, or a panel, asks: a guard's own, and none for a judge that asks none."""
     return tuple(model_of(name) for name in judge_names(named) if name not in OFFLINE) if named else ()
+
+
+def model_behind(run: Run, judge: str) -> Model:
+    """Open the model that a judge asks; a guard that is asked in a text of its own needs no chat template."""
+    guard = split_guard(judge)
+    name = guard[1] if guard else judge
+    settings = run.settings.model_settings(name)
+    return run.model(name, settings.model_copy(update={"chat": False}) if guard and not guard[0].is_chat else settings)
 
 
 def check_self_judging(run: Run, target: str, judges: Sequence[str]) -> bool:
@@ -79,24 +90,40 @@ def facts_of(run: Run, judge: Judge, *, target: str) -> dict[str, Any]:
     return facts
 
 
-def read_concord(run: Run, stage: str) -> tuple[Concord, ...]:
-    """Compute how far the judges of a run's panel agree on one stage; nothing where one judge judged alone."""
-    from breakfix.store.endings import judged, subjects
+def read_concord(run: Run, stage: str, about: Mapping[str, Subject] | None = None) -> tuple[Concord, ...]:
+    """Compute how far the judges of a run's panel agree on one stage; nothing where one judge judged alone.
 
+    `about` are the run's sealed scenarios by id, for who has read them already.
+    """
     record = run.store.run(run.name)
     members = record.panels.get(record.judge_id or "", {})
     if len(members) < 2:
         return ()
-    about = {subject.id: subject for subject in subjects(run.store, run.name, split="sealed")}
-    given: dict[str, tuple[str, list[Verdict | None]]] = {}
-    for place, judge_id in enumerate(members):
-        for ending, verdict in judged(run.store, run.name, judge_id, stage=stage):
-            if ending.scenario_id in about:
-                _, verdicts = given.setdefault(ending.id, (ending.scenario_id, [None] * len(members)))
-                verdicts[place] = verdict
-    rated = (Rated(about[scenario_id].measure, about[scenario_id].family, row) for scenario_id, row in given.values())
+    if about is None:
+        from breakfix.store.endings import subjects
+
+        about = {subject.id: subject for subject in subjects(run.store, run.name, split="sealed")}
     settings = run.settings.measure
-    return concord(tuple(members.values()), rated, Precision(settings.level, settings.bootstrap, run.settings.seed))
+    precision = Precision(settings.level, settings.bootstrap, run.settings.seed)
+    return concord(tuple(members.values()), _rated(run, stage, tuple(members), about), precision)
+
+
+def _rated(run: Run, stage: str, members: Sequence[str], about: Mapping[str, Subject]) -> Iterator[Rated]:
+    """Give what the members of a panel said of each conversation, its words left unread."""
+    from breakfix.store.endings import verdict_bodies
+
+    said = verdict_bodies(run.store, run.name, members, stage=stage)
+    for (_, scenario_id), rows in groupby(said, key=lambda row: row[:2]):
+        subject = about.get(scenario_id)
+        if subject is not None:
+            known = {judge_id: _opinion(body) for _, _, judge_id, body in rows}
+            yield Rated(subject.measure, subject.family, [known.get(judge_id) for judge_id in members])
+
+
+def _opinion(body: str) -> Opinion | None:
+    """Read of a stored verdict what can agree with another; it was checked when it was written."""
+    fields = orjson.loads(body)
+    return None if fields.get("unscored") is not None else Opinion(*(fields.get(name) for name in Opinion._fields))
 
 
 def _same_model(run: Run, target: str, judge: str) -> str | None:
@@ -106,7 +133,7 @@ def _same_model(run: Run, target: str, judge: str) -> str | None:
         return None
     if name == target:
         return "the same name"
-    if _door(name) == _door(target) and run.model(name).identity == run.model(target).identity:
+    if _door(name) == _door(target) and model_behind(run, judge).identity == run.model(target).identity:
         return "the same weights or address"
     if _door(target) == "address" and _address(name) == _address(target):
         return "the same address"

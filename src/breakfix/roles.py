@@ -17,7 +17,7 @@ from breakfix.calls import Line
 from breakfix.errors import SettingsError
 from breakfix.harms import load_harms
 from breakfix.identity import digest
-from breakfix.judges import check_self_judging, judge_names, open_panel
+from breakfix.judges import check_self_judging, judge_names, model_behind, open_panel
 from breakfix.judging.guards.families import split_guard
 from breakfix.models.open import FORMS, NEAR
 from breakfix.models.weights import lab_folders
@@ -148,9 +148,7 @@ def _open_one(run: Run, name: str) -> Judge:
         from breakfix.judging.guards.judge import GuardJudge
 
         family, model = guard
-        settings = run.settings.model_settings(model)
-        settings = settings if family.is_chat else settings.model_copy(update={"chat": False})
-        line = run.calls.line(run.model(model, settings), "judge", settings)
+        line = run.calls.line(model_behind(run, name), "judge", run.settings.model_settings(model))
         return GuardJudge(line, family, harms=harms())
     if "/" not in name:
         raise _unknown_judge(name)
