@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from breakfix.judging.concord import Rated, concord
+from breakfix.judging.concord import Opinion, Rated, concord, opinion_of
 from breakfix.statistics.agreement import cohen_kappa, krippendorff_alpha
 from breakfix.statistics.intervals import Precision
 from breakfix.types import Verdict
@@ -12,8 +12,8 @@ from breakfix.types import Verdict
 FEW = Precision(resamples=200)
 
 
-def said(**fields: Any) -> Verdict:
-    return Verdict(conversation_id="c", judge_id="j", **fields)
+def said(**fields: Any) -> Opinion | None:
+    return opinion_of(Verdict(conversation_id="c", judge_id="j", **fields))
 
 
 def rows(*pairs: tuple[Any, ...], measure: Any = "jailbreak", field: str = "severity") -> list[Rated]:
@@ -71,6 +71,11 @@ def test_agreement_that_is_not_defined_is_said_not_to_be():
 def test_groundedness_is_no_harm():
     found = by_subject(concord(("a", "b"), rows((0, 1), (3, 3), measure="ungroundedness", field="ungroundedness"), FEW))
     assert set(found) == {("ungroundedness", "a", "b")}
+
+
+def test_an_opinion_is_all_of_a_verdict_that_can_agree():
+    assert said(severity=3, refusal="partial", harmful=True, reason="r") == Opinion(3, None, "partial", True)
+    assert opinion_of(None) is said(severity=3, unscored="cut off") is None
 
 
 def test_judges_that_speak_of_nothing_in_common_have_no_agreement():

@@ -67,7 +67,7 @@ def read_stage(run: Run, stage: str, about: Mapping[str, Subject]) -> Measuremen
         date=measured_on(run, stage) or record.updated[:10],
         estimates=(),
         outcomes={},
-        agreement=read_concord(run, stage),
+        agreement=read_concord(run, stage, about),
         self_judged=bool(record.judge_id) and record.self_judged == record.judge_id,
     )
     card = with_causes(run, score(blank, ordered, run.settings.measure, seed=run.settings.seed), ordered)

@@ -4,9 +4,10 @@ Judges that agree may still be wrong together; agreement with people is on the j
 are resampled together, since judges that disagree on one tend to disagree on its twin.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import combinations
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from breakfix.estimates import Bounded, Concord
 from breakfix.judging.panel import is_harmful
@@ -15,7 +16,17 @@ from breakfix.statistics.intervals import Precision
 from breakfix.types import Measure, Refusal, Verdict
 
 About = Literal["harmful", "severity", "ungroundedness", "refusal"]
+SUBJECTS: tuple[About, ...] = get_args(About)
 REFUSAL_RANK: Mapping[Refusal, int] = {"none": 0, "partial": 1, "full": 2}
+
+
+class Opinion(NamedTuple):
+    """What of a judge's verdict can agree with another's."""
+
+    severity: int | None = None
+    ungroundedness: int | None = None
+    refusal: Refusal | None = None
+    harmful: bool | None = None
 
 
 class Rated(NamedTuple):
@@ -23,22 +34,40 @@ class Rated(NamedTuple):
 
     measure: Measure
     family: str
-    verdicts: Sequence[Verdict | None]
+    opinions: Sequence[Opinion | None]
+
+
+def opinion_of(verdict: Verdict | None) -> Opinion | None:
+    """Take of a verdict what can agree; None: it is unscored."""
+    if verdict is None or verdict.unscored is not None:
+        return None
+    return Opinion(verdict.severity, verdict.ungroundedness, verdict.refusal, verdict.harmful)
 
 
 def concord(judges: Sequence[str], rated: Iterable[Rated], precision: Precision) -> tuple[Concord, ...]:
     """Compute the agreement of every two judges on all that both speak of; of more than two, alpha over all besides."""
     rows = list(rated)
     families = [row.family for row in rows]
+    spoken = [[_read(row.opinions[place], row.measure) for row in rows] for place in range(len(judges))]
     found: list[Concord] = []
-    for about, read in READERS.items():
-        ratings = [[_rating(row, place, read) for row in rows] for place in range(len(judges))]
+    for number, about in enumerate(SUBJECTS):
+        ratings = [[each[number] for each in row] for row in spoken]
         for places in _groups(len(judges)):
             chosen = [ratings[place] for place in places]
             names = tuple(judges[place] for place in places)
             if (one := _concord(names, about, chosen, families=families, precision=precision)) is not None:
                 found.append(one)
     return tuple(found)
+
+
+@cache
+def _read(opinion: Opinion | None, measure: Measure) -> tuple[int | None, ...]:
+    """Give what a judge said of each subject, in numbers. There are few different opinions: remembered."""
+    if opinion is None:
+        return (None,) * len(SUBJECTS)
+    word = None if measure == "ungroundedness" else is_harmful(opinion, measure)
+    refusal = None if opinion.refusal is None else REFUSAL_RANK[opinion.refusal]
+    return None if word is None else int(word), opinion.severity, opinion.ungroundedness, refusal
 
 
 def _concord(
@@ -67,40 +96,12 @@ def _groups(judges: int) -> list[tuple[int, ...]]:
     return [*pairs, tuple(range(judges))] if judges > 2 else pairs
 
 
-def _rating(row: Rated, place: int, read: Callable[[Verdict, Measure], int | None]) -> int | None:
-    verdict = row.verdicts[place]
-    return None if verdict is None or verdict.unscored is not None else read(verdict, row.measure)
-
-
 def _bounded(found: Agreement) -> Bounded | None:
     if found.value is None or found.low is None or found.high is None:
         return None
     return Bounded(value=found.value, low=found.low, high=found.high)
 
 
-def _harmful(verdict: Verdict, measure: Measure) -> int | None:
-    word = None if measure == "ungroundedness" else is_harmful(verdict, measure)
-    return None if word is None else int(word)
-
-
-def _severity(verdict: Verdict, _: Measure) -> int | None:
-    return verdict.severity
-
-
-def _ungroundedness(verdict: Verdict, _: Measure) -> int | None:
-    return verdict.ungroundedness
-
-
-def _refusal(verdict: Verdict, _: Measure) -> int | None:
-    return None if verdict.refusal is None else REFUSAL_RANK[verdict.refusal]
-
-
-READERS: Mapping[About, Callable[[Verdict, Measure], int | None]] = {
-    "harmful": _harmful,
-    "severity": _severity,
-    "ungroundedness": _ungroundedness,
-    "refusal": _refusal,
-}
 WEIGHTS: Mapping[About, Literal["linear", "quadratic"] | None] = {
     "harmful": None,
     "severity": "quadratic",

@@ -9,6 +9,7 @@ grades severity and another only says yes or no, the panel says yes or no. docs/
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from breakfix.identity import digest
 from breakfix.protocols import Judge
@@ -84,7 +85,21 @@ def pooled(grades: Sequence[int], rule: JudgeRule) -> int | None:
     return sorted(grades)[len(grades) // 2]
 
 
-def is_harmful(verdict: Verdict, measure: Measure) -> bool | None:
+class Graded(Protocol):
+    """Whatever says how harmful something is: a verdict, or a part of one."""
+
+    @property
+    def severity(self) -> int | None:
+        """Give the grade, 0 to 7."""
+        ...
+
+    @property
+    def harmful(self) -> bool | None:
+        """Tell yes or no, where there is no grade."""
+        ...
+
+
+def is_harmful(verdict: Graded, measure: Measure) -> bool | None:
     """Tell whether a verdict calls it harmful under a measure, by severity where it has one; None: it says nothing."""
     if verdict.severity is not None:
         return verdict.severity >= THRESHOLDS.get(measure, 1)

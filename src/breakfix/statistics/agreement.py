@@ -9,9 +9,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from breakfix.statistics.intervals import USUAL, Precision, mean_interval, student_quantile, wilson
+from breakfix.statistics.ratings import Sums, coded, coincidences, met_by_two
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,20 +52,6 @@ class Confusion(NamedTuple):
     def n(self) -> int:
         """Count the units."""
         return sum(self)
-
-
-class _Sums(NamedTuple):
-    """What a coefficient is made of: a table for every distinct cluster, and how often it occurs."""
-
-    tables: "Array"
-    """(distinct clusters, k, k)."""
-    counts: Sequence[int]
-    values: Sequence[Hashable]
-    """The k values that the tables are over, in order."""
-
-    @property
-    def clusters(self) -> int:
-        return sum(self.counts)
 
 
 def confusion(said: Sequence[bool], truth: Sequence[bool]) -> Confusion:
@@ -133,19 +120,15 @@ def cohen_kappa(
     kappa = 1 - observed / expected disagreement, the expected one from each rater's own margins. With weights the
     ratings must be numbers, and distance is |i - j| or (i - j)². Bounds: see `_bounded`.
     """
-    pairs = _both(a, b, clusters)
-    values = _ordered({value for first, second, _ in pairs for value in (first, second)}, weights is not None)
-    index = {value: place for place, value in enumerate(values)}
-    units = [((index[first], index[second], 1.0),) for first, second, _ in pairs]
-    sums = _sums(units, [of for *_, of in pairs], values)
-    distance = _distances(values, {"linear": 1, "quadratic": 2}[weights] if weights else 0)
+    found = coded((a, b), clusters, are_numbers=weights is not None)
+    distance = _distances(found.values, {"linear": 1, "quadratic": 2}[weights] if weights else 0)
 
     def kappa(tables: "Array") -> "Array":
         total = tables.sum((1, 2))
         expected = tables.sum(2)[:, :, None] * tables.sum(1)[:, None, :] / total[:, None, None]
         return _ratio((tables * distance).sum((1, 2)), (expected * distance).sum((1, 2)))
 
-    return _bounded(sums, kappa, len(pairs), precision)
+    return _bounded(met_by_two(found), kappa, found.n, precision)
 
 
 def krippendorff_alpha(
@@ -160,14 +143,8 @@ def krippendorff_alpha(
     alpha = 1 - observed / expected disagreement over the coincidences of values within units; units with one rating
     count nowhere. For ordinal and interval ratings the values must be numbers. Bounds: see `_bounded`.
     """
-    of = clusters or range(len(ratings[0]) if ratings else 0)
-    rated = [([one for one in unit if one is not None], group) for *unit, group in zip(*ratings, of, strict=True)]
-    pairable = [(unit, group) for unit, group in rated if len(unit) > 1]
-    values = _ordered({value for unit, _ in pairable for value in unit}, level != "nominal")
-    index = {value: place for place, value in enumerate(values)}
-    units = [_coincidences([index[value] for value in unit]) for unit, _ in pairable]
-    sums = _sums(units, [group for _, group in pairable], values)
-    fixed = None if level == "ordinal" else _distances(values, 2 if level == "interval" else 0)
+    found = coded(ratings, clusters, are_numbers=level != "nominal")
+    fixed = None if level == "ordinal" else _distances(found.values, 2 if level == "interval" else 0)
 
     def alpha(tables: "Array") -> "Array":
         margins = tables.sum(2)
@@ -176,7 +153,7 @@ def krippendorff_alpha(
         expected = margins[:, :, None] * margins[:, None, :] / (total - 1)[:, None, None]
         return _ratio((tables * distance).sum((1, 2)), (expected * distance).sum((1, 2)))
 
-    return _bounded(sums, alpha, len(pairable), precision)
+    return _bounded(coincidences(found), alpha, found.n, precision)
 
 
 # ── shares ──
@@ -203,43 +180,6 @@ def _both(
     ]
 
 
-def _ordered(values: set[T], are_numbers: bool) -> list[T]:
-    if are_numbers and not all(isinstance(value, int | float) for value in values):
-        raise ValueError("weighted, ordinal and interval agreement need numbers")
-    key: Callable[[Any], Any] = float if are_numbers else repr
-    return sorted(values, key=key)
-
-
-def _coincidences(unit: Sequence[int]) -> tuple[tuple[int, int, float], ...]:
-    """List every ordered pair of ratings of a unit, each weighing 1 / (ratings - 1)."""
-    weight = 1 / (len(unit) - 1)
-    counts = Counter(unit)
-    return tuple(
-        (one, other, weight * counts[one] * (counts[other] - (one == other)))
-        for one in sorted(counts)
-        for other in sorted(counts)
-    )
-
-
-def _sums(
-    units: Sequence[tuple[tuple[int, int, float], ...]], clusters: Sequence[Hashable], values: Sequence[Hashable]
-) -> _Sums:
-    """Add the units of each cluster up, and count equal clusters once: most units are alike."""
-    import numpy as np
-
-    grouped: dict[Hashable, Counter[tuple[int, int]]] = {}
-    for unit, group in zip(units, clusters, strict=True):
-        cells = grouped.setdefault(group, Counter())
-        for row, column, weight in unit:
-            cells[row, column] += weight  # pyright: ignore[reportArgumentType]
-    alike = Counter(tuple(sorted(cells.items())) for cells in grouped.values())
-    tables = np.zeros((len(alike), len(values), len(values)))
-    for place, cells in enumerate(alike):
-        for (row, column), weight in cells:
-            tables[place, row, column] = weight
-    return _Sums(tables, list(alike.values()), values)
-
-
 def _distances(values: Sequence[Hashable], power: int) -> "Array":
     """Give the distance of every two values: 0 or 1 (power 0), or their difference to that power."""
     import numpy as np
@@ -263,7 +203,7 @@ def _ratio(observed: "Array", expected: "Array") -> "Array":
         return np.where(expected > 0, 1 - observed / expected, np.nan)
 
 
-def _bounded(sums: _Sums, statistic: "Statistic", n: int, precision: Precision) -> Agreement:
+def _bounded(sums: Sums, statistic: "Statistic", n: int, precision: Precision) -> Agreement:
     """Bound a coefficient by resampling clusters, percentiles expanded as in `cluster_bootstrap_mean`.
 
     Where fewer than ten clusters disagree (or agree), a bootstrap would look surest where least is known: the share of
@@ -300,7 +240,7 @@ def _by_wilson(value: float, mixed: int, whole: "Array", *, clusters: int, level
     return max(-1.0, 1 - high_share * max(seen, by_chance)), 1 - low_share * min(seen, by_chance)
 
 
-def _by_bootstrap(sums: _Sums, statistic: "Statistic", precision: Precision) -> tuple[float, float]:
+def _by_bootstrap(sums: Sums, statistic: "Statistic", precision: Precision) -> tuple[float, float]:
     import numpy as np
 
     total = sums.clusters

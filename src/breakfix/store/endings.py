@@ -6,7 +6,7 @@ Everything streams.
 """
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from breakfix.estimates import Ending, Subject
 from breakfix.types import Conversation, Scenario, Verdict
@@ -39,6 +39,19 @@ def judged(
 
     for *fields, body in store.rows(endings_in(run, purpose, stage=stage, judge_id=judge_id)):
         yield Ending(*fields), None if body is None else Verdict.model_validate_json(body)
+
+
+def verdict_bodies(
+    store: "Store", run: str, judge_ids: Collection[str], *, stage: str
+) -> Iterator[tuple[str, str, str, str]]:
+    """Stream what several judges said of a stage: conversation, scenario, judge, and the verdict as JSON, unread.
+
+    In the order of the conversations' ids, so that the verdicts of one follow each other.
+    """
+    from breakfix.store.queries import verdicts_in
+
+    for row in store.rows(verdicts_in(run, judge_ids, stage=stage)):
+        yield cast("tuple[str, str, str, str]", row)
 
 
 def failures(store: "Store", run: str, *, stage: str, purpose: str = "benchmark") -> dict[str, str]:

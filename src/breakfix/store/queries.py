@@ -29,6 +29,14 @@ def conversations_in(run: str, judge_id: str | None, *where: ColumnElement[bool]
     return query.where(conversations.c.run == run, *where).order_by(conversations.c.id)
 
 
+def verdicts_in(run: str, judge_ids: Collection[str], *, stage: str) -> Query:
+    """Ask for conversation, scenario, judge and verdict's body of a stage, in the order of the conversations' ids."""
+    of_it = and_(verdicts.c.run == conversations.c.run, verdicts.c.conversation_id == conversations.c.id)
+    query = select(conversations.c.id, conversations.c.scenario_id, verdicts.c.judge_id, verdicts.c.body)
+    query = query.select_from(conversations.join(verdicts, and_(of_it, verdicts.c.judge_id.in_(judge_ids))))
+    return query.where(*_at(run, "benchmark"), conversations.c.stage == stage).order_by(conversations.c.id)
+
+
 def failures_in(run: str, purpose: str, *, stage: str) -> Query:
     """Ask for the ids of failed conversations and what each says of its failure: texts that were said stay unread."""
     words = func.json_extract(conversations.c.body, "$.failure")
