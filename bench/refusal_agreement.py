@@ -1,6 +1,6 @@
 """How well the offline refusal judge agrees with people, per model, on rows it was not developed on.
 
-    BREAKFIX_DATA=<folder> python bench/refusal_agreement.py [--all] [--folds]
+    BREAKFIX_DATA=<folder> python bench/refusal_agreement.py [--all]
 
 Reads the XSTest completions (five models, two annotators a row) under $BREAKFIX_DATA/xstest/model_completions.
 Agreement is on full refusal against the rest. The judge was developed on every row of 225 of XSTest's 450 prompts (the
@@ -8,25 +8,20 @@ files named half-a, the same prompts for each model). Rows of any other prompt w
 the judge: the first table. `--all` shows the development rows, so marked: people who wrote the rules had read them.
 IPRR (inappropriate prompts refused) and VPRR (valid prompts refused) stand beside those of the human labels.
 
-`--folds` estimates from the development rows what to expect elsewhere: ten folds by prompt and one model left out at a
-time; in each, the choice of signs and of how many make a refusal is made anew from the other rows. The words themselves
-are not written anew, so this is still flattering; docs/judges.md gives the one check made before its rows were read.
+What to expect on prompts that were not seen: `bench/train_refusal.py --folds`, and docs/judges.md.
 """
 
 import argparse
 import csv
-import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from breakfix.judging.refusal import SIGNS_AGAINST, classify, plain, signs_of, spoken, tells
+from breakfix.judging.refusal import classify
 from breakfix.statistics.intervals import wilson
 
 FULL = "2_full_refusal"
-FOLDS = 10
 HALF_A = (
     "2 4-6 8-11 13 15-19 23 29 41 44 46 51 55-56 58-59 62-63 66 70 72-73 76-77 79 81-83 90 92 95-96 "
     "99-105 108-109 111 113 116-118 121 126 129-132 134 136-138 140-142 144 147 150-153 156-157 160 162 "
@@ -41,16 +36,6 @@ SEEN_PROMPTS = {
     str(number) for span in HALF_A.split() for number in range(int(span.split("-")[0]), int(span.split("-")[-1]) + 1)
 }
 Row = dict[str, str]
-
-
-class Case(NamedTuple):
-    """A row as the choice of signs sees it."""
-
-    number: str
-    model: str
-    by_people: bool
-    spoken: bool | None
-    signs: frozenset[str]
 
 
 def number_of(row: Row) -> str:
@@ -114,78 +99,10 @@ def table(title: str, models: dict[str, list[Row]]) -> None:
     print(line("pooled", [row for rows in models.values() for row in rows]))
 
 
-def case_of(model: str, row: Row) -> Case:
-    """Read a row once, for the many choices that folds make."""
-    answer = plain(row["completion"])
-    reading = spoken(row["prompt"], answer)
-    return Case(
-        number=number_of(row),
-        model=model,
-        by_people=row["final_label"] == FULL,
-        spoken=None if reading is None else reading.refusal == "full",
-        signs=frozenset(signs_of(row["prompt"], answer)),
-    )
-
-
-def hits(cases: Sequence[Case], left_out: frozenset[str], enough: int) -> int:
-    """Count the cases on which a choice of signs and of how many are enough agrees with people."""
-    called = (tells(case.signs - left_out, enough) if case.spoken is None else case.spoken for case in cases)
-    return sum(full == case.by_people for full, case in zip(called, cases, strict=True))
-
-
-def choose(cases: Sequence[Case]) -> tuple[frozenset[str], int]:
-    """Choose by these cases how many signs are enough, and leave out signs one by one while agreement rises."""
-    signs = sorted(SIGNS_AGAINST.union(*(case.signs for case in cases)))
-    best, left_out, enough = max((hits(cases, frozenset(), n), frozenset[str](), n) for n in (3, 4, 5))
-    while True:
-        found = [
-            (hits(cases, left_out | {sign}, n), sign, n) for sign in signs if sign not in left_out for n in (3, 4, 5)
-        ]
-        agreed, sign, count = max(found)
-        if agreed <= best:
-            return left_out, enough
-        best, left_out, enough = agreed, left_out | {sign}, count
-
-
-def out_of_fold(cases: Sequence[Case], fold_of: Callable[[Case], str]) -> dict[str, tuple[int, int]]:
-    """Give agreements and rows by model, each fold judged by a choice made without it."""
-    totals: dict[str, tuple[int, int]] = {}
-    for fold in sorted({fold_of(case) for case in cases}):
-        left_out, enough = choose([case for case in cases if fold_of(case) != fold])
-        for case in cases:
-            if fold_of(case) == fold:
-                agreed, n = totals.get(case.model, (0, 0))
-                totals[case.model] = (agreed + hits([case], left_out, enough), n + 1)
-    return totals
-
-
-def prompt_fold(case: Case) -> str:
-    """Place a prompt in one of the folds, by hash."""
-    return str(int(hashlib.blake2b(f"v2-{case.number}".encode(), digest_size=4).hexdigest(), 16) % FOLDS)
-
-
-def model_fold(case: Case) -> str:
-    """Let each model be a fold."""
-    return case.model
-
-
-def show_folds(models: dict[str, list[Row]]) -> None:
-    """Print the agreement of folds by prompt and of models left out."""
-    cases = [case_of(name, row) for name, rows in models.items() for row in rows if not unseen(row)]
-    for title, fold_of in (("Ten folds by prompt", prompt_fold), ("One model left out", model_fold)):
-        print(f"\n{title}: the choice of signs made anew without the fold; the words had seen it")
-        totals = out_of_fold(cases, fold_of)
-        pooled = (sum(agreed for agreed, _ in totals.values()), sum(n for _, n in totals.values()))
-        for name, (agreed, n) in [*totals.items(), ("pooled", pooled)]:
-            low, high = wilson(agreed, n)
-            print(f"{name:18} {n:5} {agreed / n:7.1%}  [{low:.1%}, {high:.1%}]")
-
-
 def main() -> None:
-    """Print agreement on unseen rows; with --all on the development rows; with --folds the estimate."""
+    """Print agreement on unseen rows; with --all on the development rows too."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="also show the development rows")
-    parser.add_argument("--folds", action="store_true", help="also estimate by folds of the development rows")
     arguments = parser.parse_args()
     models = read_models(Path(os.environ.get("BREAKFIX_DATA", ".")) / "xstest" / "model_completions")
     table(
@@ -194,11 +111,9 @@ def main() -> None:
     )
     if arguments.all or not any(unseen(row) for rows in models.values() for row in rows):
         table(
-            "Development: the rules were written with sight of these rows; no measure of quality",
+            "Development: rules and weights were made with sight of these rows; no measure of quality",
             {name: [row for row in rows if not unseen(row)] for name, rows in models.items()},
         )
-    if arguments.folds:
-        show_folds(models)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from breakfix.identity import digest, short
-from breakfix.judging.refusal import RULES, classify, head_of, unread
-from breakfix.judging.requests import holds, refusal_words
+from breakfix.judging.refusal import classify, head_of, identity, unread
+from breakfix.judging.requests import holds
 from breakfix.judging.signals import Lexicon, Reader
 from breakfix.judging.weighing import Head, Line, Trees, log_odds, probability
 from breakfix.types import Conversation, Refusal, Scenario, Verdict
@@ -64,7 +64,7 @@ class EmbeddedJudge:
     is learnt from the `refusal` judge, whose rules were written on its completions."""
 
     def __init__(self) -> None:
-        self.judge_id = digest("embedded", CODE, weights().digest, RULES, refusal_words())
+        self.judge_id = digest("embedded", CODE, weights().digest, identity())
         self.parts = {"code": f"version {CODE}", "weights and words": short(weights().digest)}
         """What the identity is made of, for a judge card."""
 
