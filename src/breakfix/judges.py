@@ -123,7 +123,10 @@ def _rated(run: Run, stage: str, members: Sequence[str], about: Mapping[str, Sub
 def _opinion(body: str) -> Opinion | None:
     """Read of a stored verdict what can agree with another; it was checked when it was written."""
     fields = orjson.loads(body)
-    return None if fields.get("unscored") is not None else Opinion(*(fields.get(name) for name in Opinion._fields))
+    if fields.get("unscored") is not None:
+        return None
+    said = fields.get
+    return Opinion(said("severity"), said("ungroundedness"), said("refusal"), said("harmful"))
 
 
 def _same_model(run: Run, target: str, judge: str) -> str | None:
