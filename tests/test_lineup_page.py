@@ -96,6 +96,17 @@ def test_a_cell_without_a_value_has_no_judge():
     assert (refusal[4].text, refusal[4].mark) == ("–", "")
 
 
+def test_a_cell_of_which_nothing_could_be_scored_names_the_judge_that_could_not():
+    none = [one._replace(value=None, outcome="judge-failed") for one in scores(0.3, (0.5, 0.5))]
+    table = lineup_tables(lineup_of([*candidates(), candidate("none", none, judge_id="other")]))["table-one"]
+    cell = table.rows[0][4]
+    assert (
+        cell.text.startswith("–")
+        and cell.detail == "n\u00a0=\u00a00, 60 unscored".replace("\u00a0", " ")
+        and cell.mark == "b"
+    )
+
+
 def test_who_is_apart_is_marked_in_the_cell_the_note_and_above():
     odd = candidate("odd", scores(0.0, (1.0, 0.0), users="frozen"))
     lineup = lineup_of([*candidates(), odd])

@@ -49,6 +49,7 @@ def show_scorecard(card: "Scorecard") -> None:
     title = f"{card.target} · {card.stage} · judged by {card.judge} · users: {card.users or 'unknown'}"
     alone = alone_in_harm(card.outcomes)
     shown = [each for each in card.estimates if _is_whole(each, alone) or _is_pooled_area(each)]
+    shown.sort(key=lambda each: bool(alone) and each.harm != "all")  # the rows of pooled areas follow their whole
     show_table(title, head, [_estimate_row(each) for each in shown])
     _say_alone(alone)
     if left := len([each for each in card.estimates if each.harm != "all" and not _is_pooled_area(each)]):

@@ -220,9 +220,9 @@ def _lines(row: Row, marks: Mapping[Source, str]) -> list[tuple[Entry, ...]]:
 
 
 def _marked(entries: Iterable[Entry], marks: Sequence[str]) -> Iterator[Entry]:
-    """Mark the entries that have a value, each with the mark of its place."""
+    """Mark the entries that say anything, each with the mark of its place."""
     for entry, mark in zip(entries, marks, strict=True):
-        yield entry._replace(mark="" if entry.text == NONE else mark)
+        yield entry._replace(mark="" if entry == Entry(NONE) else mark)
 
 
 def _corrected(one: CorrectedEstimate | None) -> Entry:
