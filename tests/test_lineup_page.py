@@ -86,7 +86,10 @@ def test_pooled_harm_of_one_measure_is_not_shown_a_second_time():
 
 
 def test_a_narrow_screen_is_told_that_a_table_goes_on():
-    assert "scroll sideways" in lineup_html(LINEUP)
+    page = lineup_html(LINEUP)
+    assert "scroll sideways" in page and '<div class="scroll quiet"><table id="table-one">' in page
+    alone = lineup_html(lineup_of(candidates()[:1], published=False))
+    assert '<div class="scroll quiet narrow"><table id="table-one">' in alone, "two columns fit any screen"
 
 
 def test_a_cell_without_a_value_has_no_judge():
