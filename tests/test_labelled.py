@@ -162,6 +162,31 @@ def test_a_file_of_another_form_and_a_row_with_a_gap_are_named(data: Path):
         read_labelled("toxigen")
 
 
+def test_a_published_text_may_hold_every_line_separator_of_unicode(data: Path):
+    rows = [{"prompt": "a\u2028b\u0085c", "S": 1}, {"prompt": "d", "S": 1}]
+    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (data / "openai-moderation").mkdir(exist_ok=True)
+    (data / "openai-moderation" / "samples.jsonl").write_text(lines, encoding="utf-8")
+    assert len(read_labelled("openai-moderation")) >= len(rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "expected"),
+    [
+        ("openai-moderation/broken.jsonl.gz", gzip.compress(b'{"prompt": "x"}' * 99)[:20], "broken.jsonl.gz"),
+        ("openai-moderation/bad.jsonl.gz", gzip.compress(b"x" * 99)[:10] + b"\xff" * 30, "bad.jsonl.gz"),
+        ("gptfuzz/endless.csv", b"question,Response,label\n1," + b"x" * ((1 << 24) + 1), "endless.csv line 2"),
+    ],
+    ids=("cut", "bad", "endless"),
+)
+def test_a_damaged_published_file_is_named(data: Path, name: str, body: bytes, expected: str):
+    path = data / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(body)
+    with pytest.raises(DataError, match=expected):
+        read_labelled(name.partition("/")[0])
+
+
 def test_unknown_and_absent_sets_are_told_apart(data: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(DataError, match=r"neither a file nor a known set. Known: xstest-completions"):
         read_labelled("nosuch")

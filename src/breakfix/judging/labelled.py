@@ -10,6 +10,7 @@ import io
 import json
 import os
 import random
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -241,14 +242,21 @@ def _rows_of(path: Path) -> list[dict[str, Any]]:
         body = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         text = body.decode("utf-8-sig")
         if path.suffix in (".csv", ".tsv"):
-            csv.field_size_limit(MAX_CELL)
-            lines = io.StringIO(text, newline="")
-            return list(csv.DictReader(lines, delimiter="\t" if path.suffix == ".tsv" else ","))
+            return _table(text, path)
         if path.suffix == ".json":
             return cast("list[dict[str, Any]]", json.loads(text))
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise DataError(f"Cannot read {str(path)!r}: {error}.") from None
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, ValueError) as error:
+        raise DataError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
+
+
+def _table(text: str, path: Path) -> list[dict[str, Any]]:
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix == ".tsv" else ",")
+    try:
+        return list(reader)
+    except csv.Error as error:
+        raise DataError(f"{path} line {reader.reader.line_num}: {error}. Correct that line.") from None
 
 
 # ── the user's own ──
