@@ -23,7 +23,7 @@ FLOORS: Sequence[tuple[str, Sequence[str]]] = (
     (
         "means: models, calls, statistics, storage",
         ("models", "calls", "journal", "budget", "pacing", "prices", "prompts", "languages", "prohibited",
-         "progress", "statistics", "tallies", "overlap", "store"),
+         "progress", "statistics", "tallies", "overlap", "files", "store"),
     ),
     (
         "stages: none imports another",

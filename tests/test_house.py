@@ -16,7 +16,7 @@ README = ROOT / "README.md"
 WORDS = {"errors", "types", "estimates", "standings", "protocols", "settings", "identity", "wording"}
 MEANS = {
     "models", "calls", "budget", "pacing", "prices", "journal", "prompts", "languages", "statistics",
-    "tallies", "overlap", "prohibited",
+    "tallies", "overlap", "prohibited", "files",
     "progress", "store",
 }  # fmt: skip
 STAGES = {

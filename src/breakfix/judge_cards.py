@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from breakfix.errors import DataError
+from breakfix.files import write_whole
 from breakfix.identity import seed_of, version
 from breakfix.judge_alone import Opened, judged
 from breakfix.judging.cards import (
@@ -34,7 +35,6 @@ from breakfix.judging.cards import (
 from breakfix.judging.cards_page import card_page, in_words
 from breakfix.judging.exam import always_said, load_exam, mark
 from breakfix.judging.labelled import LABELLED, LabelledRow, present_sets, read_labelled
-from breakfix.project import write_whole
 from breakfix.protocols import Judge
 from breakfix.statistics.agreement import cohen_kappa
 from breakfix.statistics.intervals import Precision

@@ -14,11 +14,12 @@ from breakfix.calls import each
 from breakfix.conversations.dialogue import converse
 from breakfix.errors import BudgetSpent, SettingsError
 from breakfix.estimates import Score, Scorecard
+from breakfix.files import write_whole
 from breakfix.forecasts import forecast_measurement
 from breakfix.identity import digest
 from breakfix.judges import facts_of, read_concord
 from breakfix.measured import MEASURED, Measurement, measured_on, with_causes
-from breakfix.project import Run, write_whole
+from breakfix.project import Run
 from breakfix.protocols import Judge, Simulator
 from breakfix.roles import (
     REFUSAL,

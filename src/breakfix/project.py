@@ -17,6 +17,7 @@ import yaml
 
 from breakfix.calls import Calls
 from breakfix.errors import BreakfixError, StoreError
+from breakfix.files import write_whole
 from breakfix.identity import digest
 from breakfix.journal import Journal, journal_path
 from breakfix.models.open import open_model
@@ -173,13 +174,6 @@ def _leave_nothing(run: Run, journal: Path) -> None:
     for path in [*journal.parent.glob(f"{journal.name}*"), run.folder / SETTINGS]:
         path.unlink()
     run.folder.rmdir()
-
-
-def write_whole(path: Path, body: bytes) -> None:
-    """Write a file in one step: where the disk is full, the old one stays as it was."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(body)
-    part.replace(path)
 
 
 def _leave_as_it_was(run: Run, before: "RunRecord") -> None:

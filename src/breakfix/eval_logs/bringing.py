@@ -18,7 +18,8 @@ from breakfix.errors import BreakfixError, DataError, StoreError
 from breakfix.eval_logs.foreign import Meaning
 from breakfix.eval_logs.reading import TARGET, Opened, models_of, open_log, told_in_log
 from breakfix.eval_logs.samples import Told
-from breakfix.project import SETTINGS, Project, write_whole
+from breakfix.files import write_whole
+from breakfix.project import SETTINGS, Project
 from breakfix.settings import CycleSettings, dump_settings
 from breakfix.types import Conversation
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from breakfix.files import write_whole
 from breakfix.report.data import ReportData, Transcript
 from breakfix.report.entries import Table
 from breakfix.report.figures import figures
@@ -186,7 +187,7 @@ def hash_of(text: str) -> str:
 
 
 def write_file(path: Path, body: bytes) -> Path:
-    """Write a file, its folder too; gives the path."""
+    """Write a file in one step, its folder too; gives the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(body)
+    write_whole(path, body)
     return path
