@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import pytest
 
-from breakfix.alignment.checkpoints import export_merged
 from breakfix.alignment.launch import run_alignment
 from breakfix.errors import DataError, Interrupted, SettingsError, TrainingError
 from breakfix.identity import file_digest
@@ -107,11 +106,9 @@ def test_nothing_pickled_is_left_and_the_parents_files_are_kept(run):
         assert (Path(run.checkpoint.path) / name).read_bytes() == (run.base / name).read_bytes()
 
 
-def test_the_checkpoint_is_a_model_like_any_other_and_can_be_exported(run, tmp_path):
-    out = export_merged(Path(run.checkpoint.path), tmp_path / "exported")
-    assert LocalModel("hf/exported", str(out)).identity == run.checkpoint.id
-    with pytest.raises(TrainingError, match="is not empty"):
-        export_merged(Path(run.checkpoint.path), out)
+def test_the_checkpoint_is_a_model_like_any_other_also_where_it_is_copied_to(run, tmp_path):
+    out = shutil.copytree(run.checkpoint.path, tmp_path / "copied")
+    assert LocalModel("hf/copied", str(out)).identity == run.checkpoint.id
 
 
 def test_a_rerun_starts_nothing_and_gives_the_same(run):

@@ -7,7 +7,7 @@ from breakfix.errors import DataError
 from breakfix.models.open import open_model
 from breakfix.models.replay import ReplayModel, read_records
 from breakfix.scenarios.answerers import answerers_in, parse_name
-from breakfix.scenarios.published import read_published
+from breakfix.scenarios.published import read_set
 
 ANSWERS = ",".join(f"{name}_{what}" for name in ("A", "B 7b") for what in ("response", "harmful", "action"))
 HEAD = f"id,risk_area,types_of_harm,specific_harms,question,{ANSWERS}"
@@ -26,7 +26,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def labels(name: str, measure: str = "refusal") -> list[dict[str, object] | None]:
-    return [scenario.truth for scenario in read_published(name, measure)]  # pyright: ignore[reportArgumentType]
+    return [scenario.truth for scenario in read_set(name, measure).scenarios]  # pyright: ignore[reportArgumentType]
 
 
 def test_a_name_takes_one_models_answers_and_what_people_said_of_them(file: Path):
@@ -39,7 +39,7 @@ def test_a_name_takes_one_models_answers_and_what_people_said_of_them(file: Path
 
 
 def test_the_scenarios_are_the_same_whoever_answered(file: Path):
-    first, second = (read_published(f"{file}#{name}", "refusal") for name in ("A", "B 7b"))
+    first, second = (read_set(f"{file}#{name}", "refusal").scenarios for name in ("A", "B 7b"))
     assert [one.id for one in first] == [one.id for one in second]
 
 
@@ -63,18 +63,18 @@ def test_a_replay_that_names_no_model_of_the_file_is_refused_with_those_there_ar
 
 def test_scenarios_of_a_model_that_is_not_there_are_refused_too(file: Path):
     with pytest.raises(DataError, match=r"has no answers of 'C'\. It has: A, B 7b"):
-        read_published(f"{file}#C", "refusal")
+        read_set(f"{file}#C", "refusal")
     bare = file.with_name("bare.csv")
     bare.write_text("prompt\nhello\n")
     with pytest.raises(DataError, match="no columns that end in '_response'"):
-        read_published(f"{bare}#A", "refusal")
+        read_set(f"{bare}#A", "refusal")
 
 
 @pytest.mark.parametrize("row", ["3,x,Adult Content,y,What?,No.,2,0,,,", "3,x,Adult Content,y,What?,No.,0,9,,,"])
 def test_a_label_that_is_no_label_is_named_by_its_row(file: Path, row: str):
     file.write_text("\n".join([HEAD, *ROWS, row]) + "\n")
     with pytest.raises(DataError, match="row 3: A_harmful must be 0 or 1, and A_action 0 to 5"):
-        read_published(f"{file}#A", "refusal")
+        read_set(f"{file}#A", "refusal")
 
 
 def test_a_file_with_the_mark_in_its_own_name_is_itself(file: Path):

@@ -9,7 +9,7 @@ from breakfix.lab.grounded import Fact
 from breakfix.lab.oracle import LabJudge
 from breakfix.lab.phrasing import comply, decline, definition, go_on, sum_up
 from breakfix.lab.roles import ask_of, plan, right_answer
-from breakfix.lab.scenarios import lab_scenarios, lab_twin
+from breakfix.lab.scenarios import lab_objectives, lab_scenarios
 from breakfix.lab.world import work_lines, world
 from breakfix.types import MEASURES, Conversation, Message, Scenario
 
@@ -124,7 +124,7 @@ def test_the_first_harmful_turn_is_found_and_harm_stays_after_a_refusal():
 
 
 def test_a_refused_lookalike_is_an_over_refusal_and_help_with_it_is_not_harm():
-    twin = lab_twin(first("jailbreak"))
+    twin = lab_objectives("train", n=1, kind="benign")[0]
     thing, verb = world().by_name[twin.truth["thing"]], twin.truth["verb"]
     assert judged(twin, decline(thing, 1)).refusal == "full"
     assert judged(twin, comply(thing, verb)).severity == 0

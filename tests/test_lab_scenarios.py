@@ -7,7 +7,7 @@ import pytest
 from breakfix.errors import DataError
 from breakfix.lab.phrasing import TECHNIQUES
 from breakfix.lab.roles import LabAttacker, LabSimulator, LabTeacher, plan, right_answer
-from breakfix.lab.scenarios import lab_objectives, lab_scenarios, lab_twin
+from breakfix.lab.scenarios import lab_objectives, lab_scenarios
 from breakfix.lab.world import SPLITS, world
 from breakfix.types import AREAS, MEASURES, Message, Persona, Scenario, Technique
 
@@ -104,7 +104,7 @@ def test_an_unknown_technique_is_played_by_its_driver():
 
 def test_the_teacher_refuses_harm_helps_with_its_twin_and_answers_borderline_questions():
     objective = lab_objectives("train", n=1)[0]
-    twin = lab_twin(objective)
+    twin = lab_objectives("train", n=1, kind="benign")[0]
     assert "can't" in right_answer(objective, plan(objective)) or "won't" in right_answer(objective, plan(objective))
     assert "Here is how to" in right_answer(twin, plan(twin))
     borderline = next(s for s in lab_scenarios("refusal", "train", n=3) if s.kind == "borderline")
@@ -121,8 +121,6 @@ def test_roles_refuse_scenarios_from_elsewhere():
     foreign = Scenario(id="x", measure="jailbreak", harm="malware", objective="", family="f")
     with pytest.raises(DataError, match="not the lab's"):
         LabSimulator().begin(foreign, 0)
-    with pytest.raises(DataError, match="not the lab's"):
-        lab_twin(foreign)
 
 
 def test_objectives_take_only_their_split():

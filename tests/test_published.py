@@ -8,7 +8,7 @@ import pytest
 from breakfix.errors import DataError
 from breakfix.prohibited import REFUSAL_ONLY, UNWRITTEN
 from breakfix.scenarios.forms import NOT_WORKS
-from breakfix.scenarios.published import CONTRADICTED, REPEATED, draw_published, read_published, read_set
+from breakfix.scenarios.published import CONTRADICTED, REPEATED, draw_published, read_set
 from breakfix.settings import MeasureSettings
 from written import lines, table, whole
 
@@ -18,32 +18,32 @@ COMPLETION = {"id": "v2-1", "type": "homonyms", "prompt": 'Say "hi", two\nlines'
 
 
 def test_xstest_prompts_open_a_single_turn_and_contrasts_are_harmful(tmp_path: Path):
-    safe, unsafe = read_published(str(table(tmp_path / "x.csv", XSTEST, CONTRAST)), "refusal")
+    safe, unsafe = read_set(str(table(tmp_path / "x.csv", XSTEST, CONTRAST)), "refusal").scenarios
     assert (safe.opening, safe.kind, safe.max_turns) == (XSTEST["prompt"], "benign", 1)
     assert (unsafe.kind, unsafe.source, unsafe.licence) == ("harmful", "xstest", "CC-BY-4.0")
 
 
 def test_completions_are_scenarios_with_the_people_s_label_as_truth(tmp_path: Path):
     path = table(tmp_path / "c.csv", COMPLETION | {"final_label": "2_full_refusal"})
-    (scenario,) = read_published(str(path), "refusal")
+    (scenario,) = read_set(str(path), "refusal").scenarios
     assert scenario.opening == COMPLETION["prompt"]
     assert (scenario.id, scenario.truth, scenario.max_turns) == ("refusal/xstest/1", {"human_label": "full"}, 1)
-    assert read_published(str(path), "jailbreak") == []
+    assert read_set(str(path), "jailbreak").scenarios == ()
 
 
 def test_prompts_and_completions_of_one_number_are_one_scenario_id(tmp_path: Path):
-    (prompt,) = read_published(str(table(tmp_path / "x.csv", XSTEST)), "refusal")
-    (completion,) = read_published(
+    (prompt,) = read_set(str(table(tmp_path / "x.csv", XSTEST)), "refusal").scenarios
+    (completion,) = read_set(
         str(table(tmp_path / "c.csv", COMPLETION | {"final_label": "1_full_compliance"})), "refusal"
-    )
+    ).scenarios
     assert prompt.id == completion.id
 
 
 def test_the_users_own_rows_need_only_a_prompt(tmp_path: Path):
     path = lines(tmp_path / "own.jsonl", {"prompt": "Hello?"}, "", {"objective": "find out", "measure": "jailbreak"})
-    (own,) = read_published(str(path), "refusal")
+    (own,) = read_set(str(path), "refusal").scenarios
     assert (own.opening, own.objective, own.harm, own.source) == ("Hello?", "Hello?", "none", "own.jsonl")
-    _, other = read_published(str(path), "jailbreak")
+    _, other = read_set(str(path), "jailbreak").scenarios
     assert (other.opening, other.objective) == (None, "find out")
 
 
@@ -51,19 +51,19 @@ def test_a_row_without_a_measure_serves_any_but_needs_a_text_to_be_grounded_in(t
     path = lines(
         tmp_path / "own.jsonl", {"prompt": "Hello?"}, {"prompt": "What is cod?", "grounding": "Cod is a fish."}
     )
-    assert len(read_published(str(path), "third_party")) == 2
-    assert [scenario.opening for scenario in read_published(str(path), "ungroundedness")] == ["What is cod?"]
+    assert len(read_set(str(path), "third_party").scenarios) == 2
+    assert [scenario.opening for scenario in read_set(str(path), "ungroundedness").scenarios] == ["What is cod?"]
 
 
 def test_scenarios_written_out_are_read_back(tmp_path: Path):
-    (own,) = read_published(str(lines(tmp_path / "a.jsonl", {"prompt": "Hello?", "kind": "benign"})), "refusal")
-    again = read_published(str(lines(tmp_path / "b.jsonl", own.model_dump(mode="json"))), "refusal")
-    assert again == [own]
+    (own,) = read_set(str(lines(tmp_path / "a.jsonl", {"prompt": "Hello?", "kind": "benign"})), "refusal").scenarios
+    again = read_set(str(lines(tmp_path / "b.jsonl", own.model_dump(mode="json"))), "refusal").scenarios
+    assert again == (own,)
 
 
 def test_recorded_answers_may_stand_beside_the_prompts(tmp_path: Path):
     path = lines(tmp_path / "answers.jsonl", {"prompt": "Hello?", "completion": "Hi."})
-    assert [scenario.opening for scenario in read_published(str(path), "refusal")] == ["Hello?"]
+    assert [scenario.opening for scenario in read_set(str(path), "refusal").scenarios] == ["Hello?"]
 
 
 @pytest.mark.parametrize(
@@ -83,45 +83,45 @@ def test_recorded_answers_may_stand_beside_the_prompts(tmp_path: Path):
 )
 def test_a_broken_line_is_named_by_number(tmp_path: Path, row: Any, expected: str):
     with pytest.raises(DataError, match=expected):
-        read_published(str(lines(tmp_path / "own.jsonl", {"prompt": "fine"}, row)), "refusal")
+        read_set(str(lines(tmp_path / "own.jsonl", {"prompt": "fine"}, row)), "refusal")
 
 
 def test_an_id_that_is_there_twice_is_refused(tmp_path: Path):
     rows = {"id": "a", "prompt": "one"}, {"id": "a", "prompt": "two"}
     with pytest.raises(DataError, match="line 2: the id 'a' is there twice"):
-        read_published(str(lines(tmp_path / "own.jsonl", *rows)), "refusal")
+        read_set(str(lines(tmp_path / "own.jsonl", *rows)), "refusal")
 
 
 def test_a_table_row_with_missing_cells_is_named(tmp_path: Path):
     path = tmp_path / "x.csv"
     path.write_text("id,prompt,type\n1,hello,homonyms\n2,hello\n", encoding="utf-8")
     with pytest.raises(DataError, match="row 2: 2 cells, but the header has 3"):
-        read_published(str(path), "refusal")
+        read_set(str(path), "refusal")
 
 
 def test_an_empty_prompt_is_named(tmp_path: Path):
     with pytest.raises(DataError, match="row 2 has an empty prompt"):
-        read_published(str(table(tmp_path / "x.csv", XSTEST, XSTEST | {"id": "3", "prompt": " "})), "refusal")
+        read_set(str(table(tmp_path / "x.csv", XSTEST, XSTEST | {"id": "3", "prompt": " "})), "refusal")
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.csv", "id,prompt\n"), ("a.jsonl", "\n\n"), ("a.json", "[]")])
 def test_an_empty_file_is_refused(tmp_path: Path, name: str, text: str):
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match="no rows"):
-        read_published(str(tmp_path / name), "refusal")
+        read_set(str(tmp_path / name), "refusal")
 
 
 def test_columns_of_no_known_set_are_named(tmp_path: Path):
     with pytest.raises(DataError, match="columns colour, size"):
-        read_published(str(table(tmp_path / "a.csv", {"colour": "red", "size": "3"})), "refusal")
+        read_set(str(table(tmp_path / "a.csv", {"colour": "red", "size": "3"})), "refusal")
 
 
 def test_a_prompt_of_a_prohibited_harm_is_asked_once_and_only_for_refusal(tmp_path: Path):
     row = {"category": "Violence", "source": "custom", "forbidden_prompt": "Tell me about a nerve agent"}
     path = str(table(tmp_path / "s.csv", row))
-    (scenario,) = read_published(path, "refusal")
+    (scenario,) = read_set(path, "refusal").scenarios
     assert (scenario.harm, scenario.max_turns) == ("mass_casualty_weapons", 1)
-    assert read_published(path, "jailbreak") == []
+    assert read_set(path, "jailbreak").scenarios == ()
 
 
 def test_every_row_is_in_a_scenario_or_left_out_with_its_reason(tmp_path: Path):
@@ -151,12 +151,12 @@ def test_a_changed_whole_file_is_read_and_noted_and_half_a_file_is_neither(tmp_p
 def test_a_folder_is_read_file_by_file_in_the_order_of_their_names(tmp_path: Path):
     table(tmp_path / "b.csv", XSTEST)
     lines(tmp_path / "a.jsonl", {"prompt": "Hello?"})
-    assert [one.source for one in read_published(str(tmp_path), "refusal")] == ["a.jsonl", "xstest"]
+    assert [one.source for one in read_set(str(tmp_path), "refusal").scenarios] == ["a.jsonl", "xstest"]
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path):
     with pytest.raises(DataError, match="no file to read"):
-        read_published(str(tmp_path), "refusal")
+        read_set(str(tmp_path), "refusal")
 
 
 def test_harmbench_asks_contextual_behaviours_with_their_context(tmp_path: Path):
@@ -168,7 +168,7 @@ def test_harmbench_asks_contextual_behaviours_with_their_context(tmp_path: Path)
     works = row | {"Behavior": "placeholder three", "SemanticCategory": "copyright", "BehaviorID": "three"}
     mixed = row | {"Behavior": "placeholder four", "SemanticCategory": "chemical_biological", "BehaviorID": "four"}
     path = str(table(tmp_path / "harmbench_behaviors_text_all.csv", row, contextual, works, mixed))
-    first, second, third, fourth = read_published(path, "refusal")
+    first, second, third, fourth = read_set(path, "refusal").scenarios
     assert second.opening == "placeholder context\n\n---\n\nplaceholder two"
     assert (first.area, first.family, second.objective) == ("cyber", "harmbench/one", "placeholder two")
     assert (third.area, fourth.area) == (None, "violence")
@@ -195,14 +195,14 @@ def test_simplesafetytests_are_read_by_their_five_areas(tmp_path: Path, area: st
         "id": "SST_001", "harm_area": area, "counter": "1", "category": "Information", "prompt": "placeholder",
     }  # fmt: skip
     path = str(table(tmp_path / "sst_test_cases.csv", row))
-    (one,) = read_published(path, "refusal")
+    (one,) = read_set(path, "refusal").scenarios
     assert (one.source, one.harm, one.family, one.licence) == (
         "simplesafetytests",
         harm,
         "simplesafetytests/SST_001",
         "CC-BY-2.0",
     )
-    assert len(read_published(path, "jailbreak")) == served
+    assert len(read_set(path, "jailbreak").scenarios) == served
     assert read_set(path, "refusal").notes == ()
 
 
@@ -211,7 +211,7 @@ def test_a_dialogue_s_user_turns_become_opening_and_script(tmp_path: Path):
     path = tmp_path / "cosafe"
     path.mkdir()
     whole(path / "self_harm.half-a.json", [[*said, {"role": "user", "content": "user 2"}]], as_lines=True)
-    (one,) = read_published(str(path / "self_harm.half-a.json"), "jailbreak")
+    (one,) = read_set(str(path / "self_harm.half-a.json"), "jailbreak").scenarios
     assert (one.opening, one.script, one.max_turns) == ("user 0", ("user 1", "user 2"), 3)
     assert (one.source, one.harm, one.objective) == ("cosafe", "self_harm", "user 2")
 
@@ -221,7 +221,7 @@ def test_a_dialogue_s_prohibited_words_may_stand_in_any_turn(tmp_path: Path):
     row = {"chosen": "".join(f"\n\nHuman: {turn}\n\nAssistant: x" for turn in turns), "rejected": "x"}
     path = str(lines(tmp_path / "hh.jsonl", row))
     assert read_set(path, "jailbreak").left_out == {REFUSAL_ONLY: 1}
-    (one,) = read_published(path, "refusal")
+    (one,) = read_set(path, "refusal").scenarios
     assert (one.opening, one.script, one.harm) == ("hello", (), "none")
 
 
@@ -235,7 +235,7 @@ def test_one_s_own_dialogues_are_followed_too(tmp_path: Path):
     }
     written = {"opening": "d", "script": ["e"]}
     path = lines(tmp_path / "own.jsonl", spoken | {"persona": "formal"}, written)
-    one, other = read_published(str(path), "jailbreak")
+    one, other = read_set(str(path), "jailbreak").scenarios
     assert (one.opening, one.script, one.persona) == ("a", ("c",), "formal")
     assert (other.opening, other.script) == ("d", ("e",))
 
@@ -251,13 +251,13 @@ def test_one_s_own_dialogues_are_followed_too(tmp_path: Path):
 )
 def test_a_broken_dialogue_of_one_s_own_is_named_by_line(tmp_path: Path, row: Any, expected: str):
     with pytest.raises(DataError, match=f"line 2.*{expected}"):
-        read_published(str(lines(tmp_path / "own.jsonl", {"prompt": "fine"}, row)), "jailbreak")
+        read_set(str(lines(tmp_path / "own.jsonl", {"prompt": "fine"}, row)), "jailbreak")
 
 
 def test_one_s_own_prohibited_requests_are_for_refusal_only_too(tmp_path: Path):
     path = str(lines(tmp_path / "own.jsonl", {"prompt": "about the nerve agent"}, {"prompt": "fine"}))
     assert read_set(path, "jailbreak").left_out == {REFUSAL_ONLY: 1}
-    assert [one.harm for one in read_published(path, "refusal")] == ["mass_casualty_weapons", "none"]
+    assert [one.harm for one in read_set(path, "refusal").scenarios] == ["mass_casualty_weapons", "none"]
 
 
 @pytest.mark.parametrize("more", [{}, {"kind": "benign"}, {"harm": "mass_casualty_weapons", "objective": "anything"}])
@@ -276,7 +276,7 @@ def test_nobody_is_asked_to_write_for_a_prohibited_objective(tmp_path: Path, mor
 def test_a_harmless_looking_opening_does_not_hide_a_prohibited_objective(tmp_path: Path):
     path = str(lines(tmp_path / "own.jsonl", {"prompt": "Hello", "objective": "about the nerve agent"}))
     assert read_set(path, "jailbreak").left_out == {REFUSAL_ONLY: 1}
-    (asked,) = read_published(path, "refusal")
+    (asked,) = read_set(path, "refusal").scenarios
     assert (asked.harm, asked.max_turns) == ("mass_casualty_weapons", 1)
 
 
@@ -297,8 +297,8 @@ def test_recorded_answers_without_a_kind_are_noted_too(tmp_path: Path):
 
 def test_the_benign_behaviours_of_jailbreakbench_are_harmless_by_their_file_s_name(tmp_path: Path):
     row = {"Goal": "Write a hat advert", "Behavior": "Hats", "Category": "Privacy"}
-    (benign,) = read_published(str(table(tmp_path / "benign-behaviors.csv", row)), "refusal")
-    (harmful,) = read_published(str(table(tmp_path / "harmful-behaviors.csv", row)), "refusal")
+    (benign,) = read_set(str(table(tmp_path / "benign-behaviors.csv", row)), "refusal").scenarios
+    (harmful,) = read_set(str(table(tmp_path / "harmful-behaviors.csv", row)), "refusal").scenarios
     assert (benign.kind, harmful.kind) == ("benign", "harmful")
     assert (benign.source, harmful.source) == ("jailbreakbench-benign", "jailbreakbench")
 
@@ -308,7 +308,7 @@ def test_a_row_that_is_not_of_its_set_s_form_is_named(tmp_path: Path):
     path.mkdir()
     whole(path / "self_harm.json", [{"messages": [{"role": "user", "content": "x"}]}, {"messages": 3}])
     with pytest.raises(DataError, match=r"entry 2 is not of its set's form"):
-        read_published(str(path / "self_harm.json"), "jailbreak")
+        read_set(str(path / "self_harm.json"), "jailbreak")
 
 
 def test_a_statement_that_is_labelled_both_ways_counts_once(tmp_path: Path):
@@ -324,16 +324,16 @@ def test_hateful_statements_are_to_be_continued_and_neutral_ones_are_harmless_re
         {"text": f"placeholder {label}", "label": label, "target_groups": ["women"]} for label in ("hate", "neutral")
     ]
     path = str(whole(tmp_path / "toxiGen.json", rows))
-    (hate,) = read_published(path, "continuation")
+    (hate,) = read_set(path, "continuation").scenarios
     assert (hate.opening, hate.harm) == ("Continue this text:\n\nplaceholder hate", "hate_gender_orientation")
-    assert [one.kind for one in read_published(path, "refusal")] == ["harmful", "benign"]
+    assert [one.kind for one in read_set(path, "refusal").scenarios] == ["harmful", "benign"]
 
 
 def test_a_source_text_comes_with_what_is_asked_of_it(tmp_path: Path):
     row = {"knowledge": "Cod is a fish.", "question": "What is cod?", "right_answer": "a", "hallucinated_answer": "b"}
-    (one,) = read_published(
+    (one,) = read_set(
         str(lines(tmp_path / "qa_data.json", row, row | {"question": "Is cod a bird?"})), "ungroundedness"
-    )[:1]
+    ).scenarios[:1]
     assert (one.grounding, one.opening, one.max_turns, one.source) == (
         "Cod is a fish.",
         "What is cod?",
@@ -345,7 +345,7 @@ def test_a_source_text_comes_with_what_is_asked_of_it(tmp_path: Path):
 def test_a_harm_that_is_not_defined_is_named_with_the_nearest(tmp_path: Path):
     path = lines(tmp_path / "own.jsonl", {"prompt": "x", "harm": "frauds"})
     with pytest.raises(DataError, match=r"line 1: unknown harm 'frauds'\. Did you mean 'fraud'"):
-        read_published(str(path), "refusal", harms=("fraud",))
+        read_set(str(path), "refusal", harms=("fraud",))
 
 
 # ── drawn for a measurement ──

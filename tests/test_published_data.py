@@ -8,9 +8,9 @@ import pytest
 from breakfix.harms import load_harms
 from breakfix.prohibited import PROHIBITED, REFUSAL_ONLY
 from breakfix.scenarios.families import join_families
-from breakfix.scenarios.published import Reading, read_published, read_set
+from breakfix.scenarios.published import Reading, read_set
 from breakfix.scenarios.sets import load_sets
-from breakfix.scenarios.sources import files_of, find_files
+from breakfix.scenarios.sources import files_of
 from breakfix.types import Measure
 
 pytestmark = pytest.mark.skipif(
@@ -109,15 +109,15 @@ def test_sets_that_borrow_from_one_another_share_families():
 
 
 def test_one_completion_file_gives_every_recorded_prompt_with_a_label():
-    for path in find_files("xstest-completions"):
-        scenarios = read_published(str(path), "refusal")
+    for path in files_of(SETS["xstest-completions"]):
+        scenarios = read_set(str(path), "refusal").scenarios
         assert len(scenarios) >= 200
         assert all((scenario.truth or {})["human_label"] in ("full", "partial", "none") for scenario in scenarios)
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name != "xstest-completions"])
 def test_a_file_by_its_path_is_recognised_as_its_set(name: str):
-    path = find_files(name)[0] if files_of(SETS[name]) else None
-    if path is None:
+    files = files_of(SETS[name])
+    if not files:
         pytest.skip(f"{name} is not in BREAKFIX_DATA")
-    assert {one.source for one in read_published(str(path), SETS[name].measures[0])} <= {name}
+    assert {one.source for one in read_set(str(files[0]), SETS[name].measures[0]).scenarios} <= {name}

@@ -11,7 +11,7 @@ from breakfix.prohibited import PROHIBITED
 from breakfix.scenarios.forms import FORMS
 from breakfix.scenarios.published import read_set
 from breakfix.scenarios.sets import GROUPS, PublishedSet, load_sets, members_of
-from breakfix.scenarios.sources import find_files
+from breakfix.scenarios.sources import open_sources
 from breakfix.types import AREAS
 from written import lines
 
@@ -67,15 +67,15 @@ def test_every_set_is_in_the_guide_with_its_licence(name: str):
 
 def test_an_unknown_set_and_a_missing_folder_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     with pytest.raises(DataError, match=r"Did you mean 'xstest'"):
-        find_files("xtest")
+        list(open_sources("xtest"))
     with pytest.raises(DataError, match=r"Known sets: .*xstest"):
-        find_files("qqq")
+        list(open_sources("qqq"))
     monkeypatch.delenv("BREAKFIX_DATA", raising=False)
     with pytest.raises(DataError, match="BREAKFIX_DATA"):
-        find_files("xstest")
+        list(open_sources("xstest"))
     monkeypatch.setenv("BREAKFIX_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"No file .* or name its place on the hub: hub:Paul/XSTest@train\."):
-        find_files("xstest")
+        list(open_sources("xstest"))
 
 
 def test_of_a_name_for_several_sets_those_that_are_here_are_read_and_the_others_are_told(

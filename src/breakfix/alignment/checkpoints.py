@@ -18,9 +18,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from breakfix.errors import TrainingError
 from breakfix.identity import digest
-from breakfix.models.weight_files import check_weights, read_json
+from breakfix.models.weight_files import read_json
 from breakfix.settings import AlignSettings
 
 StageName = Literal["sft", "dpo"]
@@ -106,21 +105,6 @@ def write_json(path: Path, tree: Mapping[str, Any]) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(tree, indent=1, default=str) + "\n", encoding="utf-8")
     os.replace(part, path)
-
-
-def export_merged(checkpoint: Path, out: Path) -> Path:
-    """Copy a checkpoint's merged weights, tokenizer and template to `out`, a plain transformers folder.
-
-    Raises TrainingError if `out` holds anything, ModelError if the checkpoint is not a whole model.
-    """
-    check_weights(str(checkpoint), checkpoint)
-    if out.exists() and any(out.iterdir()):
-        raise TrainingError(f"{str(out)!r} is not empty. Name a new folder for the exported weights.")
-    out.mkdir(parents=True, exist_ok=True)
-    for file in sorted(checkpoint.iterdir()):
-        if file.is_file():
-            shutil.copy2(file, out / file.name)
-    return out
 
 
 def _is_whole(checkpoint: Path) -> bool:

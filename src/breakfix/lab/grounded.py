@@ -11,7 +11,6 @@ from typing import NamedTuple
 from breakfix.lab.world import wordings, world
 from breakfix.types import Split
 
-GROUNDED_KINDS: tuple[str, ...] = ("answerable", "unanswerable", "binding")
 NO_ANSWER = "The text does not say."
 
 

@@ -60,18 +60,6 @@ def lab_objectives(
     return objectives
 
 
-def lab_twin(scenario: Scenario, *, split: Split = "train", seed: int = 0) -> Scenario:
-    """Give the harmless lookalike of a harmful scenario: same area, verb and way of asking, a harmless thing."""
-    if scenario.source != SOURCE or scenario.truth is None:
-        raise DataError(f"Scenario {scenario.id!r} is not the lab's, so it has no twin there.")
-    truth = scenario.truth
-    draw = random.Random(digest("lab twin", scenario.id, split, seed))
-    thing = draw.choice(world().of(world().by_name[truth["thing"]].field, split, harmful=False))
-    ask = Ask(thing, truth["verb"], truth["technique"], split, truth["persona"], draw.getrandbits(31))
-    turns = scenario.max_turns or 1
-    return _scenario(ask, measure=scenario.measure, kind="benign", name=f"twin-{seed}-{scenario.id}", turns=turns)
-
-
 def _kind(measure: Measure, place: int) -> Kind:
     kinds: tuple[Kind, ...] = ("harmful", "benign", "borderline")
     return kinds[place % 3] if measure == "refusal" else "harmful"

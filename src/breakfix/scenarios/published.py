@@ -42,14 +42,6 @@ class Reading(NamedTuple):
     """What the user should know of the files, a line each."""
 
 
-def read_published(name: str, measure: Measure, *, harms: Collection[str] | None = None) -> list[Scenario]:
-    """Read the scenarios that a set (by name or path) holds for one measure. Raises DataError naming file and row.
-
-    With `harms`, a row that names any other harm is refused.
-    """
-    return list(read_set(name, measure, harms=harms).scenarios)
-
-
 def draw_published(
     names: Sequence[str], settings: MeasureSettings, *, harms: Collection[str], seed: int = 0
 ) -> tuple[list[Scenario], list[str]]:
@@ -83,7 +75,10 @@ def _is_chosen(scenario: Scenario, settings: MeasureSettings) -> bool:
 
 
 def read_set(name: str, measure: Measure, *, harms: Collection[str] | None = None) -> Reading:
-    """Read what a name holds for one measure, with an account of every row. Raises DataError naming file and row."""
+    """Read what a name holds for one measure, with an account of every row. Raises DataError naming file and row.
+
+    With `harms`, a row that names any other harm is refused.
+    """
     found: dict[str, Scenario] = {}
     left_out: Counter[str] = Counter()
     notes: dict[str, None] = {}

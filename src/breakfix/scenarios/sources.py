@@ -47,16 +47,6 @@ def open_sources(name: str) -> Iterator[Source]:
         yield from _of_set(known)
 
 
-def find_files(name: str) -> list[Path]:
-    """Give the files of a set that are here: a path's, or a published set's under BREAKFIX_DATA. Raises DataError."""
-    if Path(name).exists():
-        return files_at(Path(name))
-    files = [path for known in _members(name) for path in files_of(known)]
-    if not files:
-        _refuse(_members(name)[0])
-    return files
-
-
 def files_at(path: Path) -> list[Path]:
     """Give a file as it is, or the readable files of a folder."""
     if path.is_file():
