@@ -1,5 +1,6 @@
 """`breakfix curate`, `breakfix align` and `breakfix export`: from findings to data, and to weights."""
 
+import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from breakfix.cli.options import (
     Judge,
     OutFolder,
     Overrides,
+    Round,
     RunName,
     Seed,
     SettingsFile,
@@ -27,10 +29,10 @@ from breakfix.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from breakfix.project import Run
     from breakfix.types import Checkpoint, Dataset
-
-Round = Annotated[int, typer.Option("--round", help="The round that it counts to.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -154,16 +156,45 @@ def export(
 
     name = resume(Place(store, out, run)).run or ""
     with Store.open(store) as opened:
-        made = [each for each in opened.checkpoints(name) if each.id.startswith(checkpoint or "")]
-    if not made:
-        raise StoreError(f"Run {name!r} has no such checkpoint. Make one: breakfix align --run {name}")
-    source = Path(made[-1].path)
+        chosen = _checkpoint(opened.checkpoints(name), name, checkpoint)
+    source = Path(chosen.path)
     if not (source / "config.json").exists():
-        raise StoreError(f"The weights of checkpoint {made[-1].id[:8]} are gone from {str(source)!r}. Align anew.")
+        raise StoreError(f"The weights of checkpoint {chosen.id[:8]} are gone from {str(source)!r}. Align anew.")
     if to.exists():
         raise DataError(f"{str(to)!r} is there already. Name a folder that is not.")
-    shutil.copytree(source, to)
-    typer.echo(f"Checkpoint {made[-1].id[:8]} of {name} lies in {to}. Use it as hf/{to}")
+    _copy_whole(source, to)
+    typer.echo(f"Checkpoint {chosen.id[:8]} of {name} lies in {to}. Use it as hf/{to}")
+
+
+def _checkpoint(made: "Sequence[Checkpoint]", run: str, prefix: str | None) -> "Checkpoint":
+    """Give the newest checkpoint, or the one whose id begins so. Raises StoreError where none does, or several do."""
+    from breakfix.errors import StoreError
+
+    fitting = [each for each in made if each.id.startswith(prefix or "")]
+    if not fitting:
+        raise StoreError(f"Run {run!r} has no such checkpoint. Make one: breakfix align --run {run}")
+    ids = list(dict.fromkeys(each.id for each in fitting))
+    if prefix is not None and prefix not in ids and len(ids) > 1:
+        told = ", ".join(each[: len(prefix) + 8] for each in ids)
+        raise StoreError(
+            f"Run {run!r} has several checkpoints that begin with {prefix!r}: {told}. Give more of the one."
+        )
+    return next((each for each in fitting if each.id == prefix), fitting[-1])
+
+
+def _copy_whole(source: Path, to: Path) -> None:
+    """Copy a folder; under its own name it appears whole or not at all. Raises DataError where there is no room."""
+    from breakfix.errors import DataError
+
+    part = to.with_name(f".{to.name}.{secrets.token_hex(4)}.part")
+    try:
+        shutil.copytree(source, part)
+        part.rename(to)
+    except OSError as error:
+        why = error.strerror or "not all files could be copied"
+        raise DataError(f"Cannot write {str(to)!r}: {why}. Free some space or name another folder.") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _dataset(opened: "Run", folder: Path | None) -> "Dataset":
