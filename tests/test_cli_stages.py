@@ -76,7 +76,9 @@ def test_two_judges_before_and_after_are_warned_of(folder: Path, capsys: pytest.
     run(["compare", "before", "after"])
     assert "before and embedded (" in capsys.readouterr().out
     run(["compare", "before", "after", "--json"])
-    assert "may be the judges'" in json.loads(capsys.readouterr().out)["judges"]
+    body = json.loads(capsys.readouterr().out)
+    assert "may be the judges'" in body["judges"]
+    assert "another judge" in body["gate"]["rules"][-1]["detail"]
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def _round(run: Run, measured: Mapping[str, Measurement], record: RoundRecord) -
         round=record.round,
         stage=record.stage,
         comparisons=tuple(changes),
-        gate=gate(after.card, changes, run.settings.gate),
+        gate=gate(after.card, changes, run.settings.gate, before=before.card),
         dataset=dataset,
         lineage=tuple(_lineage(Path(dataset.path))) if dataset else (),
         checkpoint=checkpoints.get(record.checkpoint_id or ""),

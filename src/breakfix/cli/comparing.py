@@ -78,7 +78,7 @@ def _before_and_after(
     changes = contrast(early.scores, late.scores, whole.measure, seed=whole.seed)
     if not changes:
         raise DataError(f"{before} and {after} have no scored scenario in common. Measure both with the same settings.")
-    decision = gate(late.card, changes, whole.gate)
+    decision = gate(late.card, changes, whole.gate, before=early.card)
     users = compare_users(early.card.users, late.card.users)
     judges = _two_judges(early, late)
     if as_json:
