@@ -12,8 +12,9 @@ from breakfix.alignment.preflight import margin_at_start, settle_pad
 from breakfix.alignment.recipes import recipe_names, resolve_recipe
 from breakfix.alignment.rows import UNMASKED, order_rows, prepare_examples, prepare_pairs, supervise
 from breakfix.alignment.sft import train_sft
-from breakfix.alignment.training import _dtype_of, finish_weights
+from breakfix.alignment.training import finish_weights
 from breakfix.errors import SettingsError, TrainingError
+from breakfix.models.weight_files import config_dtype
 from breakfix.settings import AlignSettings, SftSettings
 from breakfix.types import Example, Message, Pair, Provenance
 from tiny import PHI3_TEMPLATE, build_tiny, write_dataset
@@ -214,7 +215,7 @@ def test_weights_are_saved_in_the_dtype_they_came_in(folder, tmp_path):
     AutoModelForCausalLM.from_pretrained(folder, dtype="bfloat16").save_pretrained(half)
     plan = plan_of("sft", half, tmp_path, Path("unused"))
     finish_weights(shutil.copytree(folder, tmp_path / "raw"), plan, AlignSettings())
-    assert _dtype_of(plan.weights) == "bfloat16"
+    assert config_dtype(plan.weights) == "bfloat16"
     assert {str(value.dtype) for value in tensors(plan.weights).values()} == {"torch.bfloat16"}
 
 

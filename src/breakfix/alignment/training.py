@@ -17,7 +17,7 @@ from typing import Any
 
 from breakfix.alignment.checkpoints import WEIGHTS_FILES, StagePlan, last_checkpoint, write_done
 from breakfix.errors import Interrupted, TrainingError
-from breakfix.models.weight_files import read_json, weights_identity
+from breakfix.models.weight_files import config_dtype, read_json, weights_identity
 from breakfix.settings import AlignSettings, DpoSettings, SftSettings
 
 CURVE_ROWS = 200
@@ -158,7 +158,7 @@ def finish_weights(raw: Path, plan: StagePlan, settings: AlignSettings, tokenize
     part = plan.folder / "weights.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    dtype = _dtype_of(plan.parent)
+    dtype = config_dtype(plan.parent)
     if settings.method == "lora" or dtype not in (None, "float32"):
         _merge(raw, plan.parent, part, dtype=dtype or "float32", is_adapter=settings.method == "lora")
     else:
@@ -205,8 +205,3 @@ def _merge(raw: Path, parent: Path, out: Path, *, dtype: str, is_adapter: bool) 
 
 def _is_weights_file(file: Path) -> bool:
     return file.match(WEIGHTS_FILES) or file.name == "manifest.json"
-
-
-def _dtype_of(folder: Path) -> str | None:
-    config = read_json(folder / "config.json")
-    return config.get("dtype") or config.get("torch_dtype")

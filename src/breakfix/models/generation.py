@@ -7,21 +7,18 @@ knows nothing of asyncio or of who asks.
 """
 
 import inspect
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from breakfix.errors import ModelError
+from breakfix.models.devices import device_of, dtype_of, load_torch
 from breakfix.models.words import Hearer, render_formed
 from breakfix.settings import ModelSettings
 from breakfix.types import PromptForm
 
 LEAVE_AT = 0.25
 """Ended rows leave the batch when they make up this share of it: moving the cache costs about one step."""
-
-ENVIRONMENT = {"HF_HUB_DISABLE_TELEMETRY": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-"""Set before torch is loaded. Threads that spin while they wait made training 6 times slower on busy cores."""
 
 
 class Prompt(NamedTuple):
@@ -51,9 +48,7 @@ class Weights:
     """A causal language model and its tokenizer in memory. Not safe for several threads at once."""
 
     def __init__(self, name: str, folder: Path, settings: ModelSettings) -> None:
-        for variable, value in ENVIRONMENT.items():
-            os.environ.setdefault(variable, value)
-        import torch
+        torch = load_torch()
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
 
@@ -61,7 +56,7 @@ class Weights:
         logging.disable_progress_bar()
         self.torch = torch
         self.name = name
-        self.device = _device(torch, settings.device)
+        self.device = device_of(settings.device)
         trust = settings.trust_remote_code
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
@@ -69,7 +64,7 @@ class Weights:
                 folder,
                 use_safetensors=True,
                 trust_remote_code=trust,
-                dtype=_dtype(torch, name, settings.dtype, self.device),
+                dtype=_dtype(torch, name, dtype_of(folder, settings)),
             )
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelError(f"Model {name!r} cannot be loaded from {str(folder)!r}: {_first_line(error)}") from None
@@ -258,15 +253,7 @@ def _check_forward(name: str, model: Any) -> None:
         )
 
 
-def _device(torch: Any, wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _dtype(torch: Any, name: str, wanted: str, device: str) -> Any:
-    if wanted == "auto":
-        return torch.float32 if device == "cpu" else "auto"
+def _dtype(torch: Any, name: str, wanted: str) -> Any:
     dtype = getattr(torch, wanted, None)
     if not isinstance(dtype, torch.dtype):
         raise ModelError(f"Model {name!r}: unknown dtype {wanted!r}. Use float32, bfloat16, float16 or auto.")

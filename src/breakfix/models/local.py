@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from breakfix.errors import CallFailed, ModelError
 from breakfix.identity import digest, seed_of
 from breakfix.models.answers import schema_request
+from breakfix.models.devices import dtype_of
 from breakfix.models.weight_files import find_weights, require_training_extra, weights_identity
 from breakfix.settings import ModelSettings
 from breakfix.types import Decoding, Message, Reply
@@ -144,11 +145,15 @@ class LocalModel:
 
 
 def _identity(folder: Path, settings: ModelSettings) -> str:
-    """Hash the weights, which is also what a checkpoint of them is called; another dtype answers otherwise."""
+    """Hash the weights and the numbers that they are used in, since another dtype answers otherwise.
+
+    "auto" counts as what it is here: on a GPU as what the weights are stored in. Where that is float32, as always on a
+    CPU, the hash is the weights' alone, which is also what a checkpoint of them is called.
+    """
     if settings.identity:
         return digest("identity", settings.identity)
-    weights = weights_identity(folder)
-    return weights if settings.dtype == "auto" else digest(weights, settings.dtype)
+    weights, dtype = weights_identity(folder), dtype_of(folder, settings)
+    return weights if settings.dtype == "auto" and dtype == "float32" else digest(weights, dtype)
 
 
 def _prompt(weights: "Weights", question: _Question) -> "Prompt | CallFailed":

@@ -75,6 +75,13 @@ def weights_identity(folder: Path) -> str:
     return digest("weights", [(file.name, file_digest(file)) for file in files])
 
 
+def config_dtype(folder: Path) -> str | None:
+    """Give the type of numbers that the folder's config says the weights are stored in, if it says."""
+    config = read_json(folder / "config.json")
+    named = config.get("dtype") or config.get("torch_dtype")
+    return str(named) if named else None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; an absent file is an empty one."""
     try:
