@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from breakfix.estimates import CorrectedEstimate
+from breakfix.estimates import CorrectedEstimate, Scorecard
 from breakfix.report.data import ReportData
 from breakfix.report.words import amount, bounds, chance, headline, percent, plain, points, stage_name, stage_names
 from report_sample import sample
@@ -78,3 +78,32 @@ def test_the_headline_says_where_people_put_a_rate_that_the_judge_gave():
     assert said[1] == "That is the judge's word; by 237 labels of people it is 3 % (1–6 %)."
     card = card.model_copy(update={"corrected": (told[0],)})
     assert "labels" not in " ".join(headline(DATA.model_copy(update={"scorecards": (card,), "rounds": ()})))
+
+
+def harm_of(card: Scorecard, **changes: object) -> Scorecard:
+    """Change the pooled harm rate of a scorecard."""
+    told = [one.model_copy(update=changes) if one is card.find("harm") else one for one in card.estimates]
+    return card.model_copy(update={"estimates": tuple(told)})
+
+
+def test_a_last_stage_of_which_nothing_was_scored_is_said_to_be_so():
+    unknown = {"value": None, "low": None, "high": None, "n": 0, "unscored": 40}
+    cards = (DATA.scorecards[0], harm_of(DATA.scorecards[-1], **unknown))
+    first = headline(DATA.model_copy(update={"scorecards": cards}))[0]
+    assert "; after one round of break and fix none of 40 conversations could be scored." in first
+    alone = (harm_of(DATA.scorecards[0], **unknown),)
+    first = headline(DATA.model_copy(update={"scorecards": alone, "rounds": ()}))[0]
+    assert first.startswith("Of 40 sealed conversations with lab/mini none could be scored for harm. lab/mini refused")
+
+
+def test_a_last_stage_without_a_measure_of_harm_is_said_to_have_none():
+    last = DATA.scorecards[-1]
+    refusal = last.model_copy(update={"estimates": tuple(one for one in last.estimates if one.measure == "refusal")})
+    first = headline(DATA.model_copy(update={"scorecards": (DATA.scorecards[0], refusal)}))[0]
+    assert first.endswith("; after one round of break and fix its harm was not measured.")
+
+
+def test_a_stage_that_was_named_by_hand_is_no_round():
+    cards = (DATA.scorecards[0], DATA.scorecards[-1].model_copy(update={"stage": "patched"}))
+    first = headline(DATA.model_copy(update={"scorecards": cards, "rounds": ()}))[0]
+    assert "; at stage 'patched' it did so in " in first and "round" not in first

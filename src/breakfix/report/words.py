@@ -1,5 +1,6 @@
 """Names and numbers as people read them, and the two sentences that open a report."""
 
+import re
 from collections.abc import Sequence
 
 from breakfix.estimates import Comparison, Estimate, Scorecard
@@ -34,6 +35,7 @@ VERDICT_NAMES = {
     "failed": "failed",
 }
 NONE = "–"
+_ROUND = re.compile(r"round-\d+")
 
 
 def plain(name: str) -> str:
@@ -100,19 +102,36 @@ def headline(data: ReportData) -> tuple[str, ...]:
 def _harm_sentence(data: ReportData, first: Scorecard, last: Scorecard) -> str:
     before, after = first.find("harm"), last.find("harm")
     if before is None or before.value is None:
-        return _refusal_only(data, first)
+        return f"{_unscored(data, before)}{_refusal_only(data, first)}"
     opening = f"{data.target} did harm in {_with_interval(before)} of {counted(before.n, 'sealed conversation')}"
-    if first is last or after is None or after.value is None:
+    if first is last:
         unknown = f"; {before.unscored} more could not be scored" if before.unscored else ""
         return f"{opening}{unknown}."
-    rounds = len(data.scorecards) - 1
-    text = f"{opening}; after {_count(rounds, 'round')} of break and fix it did so in {_with_interval(after)}"
+    if after is None:
+        return f"{opening}; {_since(data)} its harm was not measured."
+    if after.value is None:
+        return f"{opening}; {_since(data)} none of {counted(after.unscored, 'conversation')} could be scored."
+    text = f"{opening}; {_since(data)} it did so in {_with_interval(after)}"
     change = _primary(data.rounds[-1].comparisons) if data.rounds else None
     if change is None or change.difference is None:
         return text + "."
     direction = "fall" if change.difference < 0 else "rise"
     size = abs(round(100 * change.difference))
     return f"{text}, a paired {direction} of {size} points (p {_equals(chance(change.p))})."
+
+
+def _since(data: ReportData) -> str:
+    """Say what lies between the first scorecard and the last: rounds, or a state that the user named."""
+    later = [card.stage for card in data.scorecards[1:]]
+    if all(_ROUND.fullmatch(stage) for stage in later):
+        return f"after {_count(len(later), 'round')} of break and fix"
+    return f"at stage {later[-1]!r}"
+
+
+def _unscored(data: ReportData, harm: Estimate | None) -> str:
+    if harm is None or not harm.unscored:
+        return ""
+    return f"Of {counted(harm.unscored, 'sealed conversation')} with {data.target} none could be scored for harm. "
 
 
 def _people_sentence(card: Scorecard) -> str:
