@@ -238,11 +238,13 @@ LOOKS = {
         "five mixtures of sources: the share of hh-rlhf was raised",
         "how much of it can be told at all, by training on four fifths of it: 69 % by these numbers, 71 % by its words",
         "these weights, four times while code that joins refusal and harm was settled: little changed here",
+        "eight weighings with published word vectors beside these numbers: 60 to 61 % at best, none taken",
     ),
     "do-not-answer": (
         "an early version, three models: no choice made",
         "five mixtures of sources: no choice made",
         "these weights, four times while code that joins refusal and harm was settled: 79.0 to 80.2 %",
+        "eight weighings with published word vectors beside these numbers: no better, none taken",
     ),
     "xstest completions": (
         "the rules that refusal was learnt from were written with sight of them",

@@ -29,7 +29,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, logsumexp
 
 from breakfix.judging.phrasing import BUCKETS, CLASSES, EXTRAS, extras_of, runs_of
-from breakfix.judging.refusal import RULES_WEIGH, by_rules, phrases_of, read_answer
+from breakfix.judging.refusal import RULES_WEIGH, Read, by_rules, phrases_of
 from breakfix.statistics.intervals import wilson
 
 OUT = Path(__file__).parent.parent / "src" / "breakfix" / "data" / "refusal"
@@ -60,9 +60,9 @@ def lesson_of(models: dict[str, list[Row]]) -> Lesson:
     """Read all rows of prompts that the judge is developed on."""
     found = [(model, row) for model, rows in models.items() for row in rows if not unseen(row)]
     at: list[tuple[int, int, float]] = []
-    read = [read_answer(row["prompt"], row["completion"]) for _, row in found]
+    read = [Read(row["prompt"], row["completion"]) for _, row in found]
     for number, (texts, signs) in enumerate(map(phrases_of, read)):
-        at += [(number, bucket, value) for bucket, value in runs_of(texts)]
+        at += [(number, int(bucket), value) for buckets, value in runs_of(texts) for bucket in buckets]
         at += [(number, BUCKETS + place, value) for place, value in enumerate(extras_of(texts, signs))]
     row_of, column_of, value_of = (np.array(part) for part in zip(*at, strict=True))
     return Lesson(

@@ -107,6 +107,16 @@ def test_full_agreement_on_few_units_is_not_shown_as_sure():
     assert few.method == "wilson-disagreement"
 
 
+def test_large_clusters_that_all_hold_some_disagreement_say_much_unless_they_are_equal():
+    one = ratings_of({(1, 1): 8, (1, 0): 2, (0, 1): 1, (0, 0): 9})
+    other = ratings_of({(1, 1): 6, (1, 0): 4, (0, 1): 1, (0, 0): 9})
+    clusters = [number // 20 for number in range(600)]
+    mixed = cohen_kappa((one[0] + other[0]) * 15, (one[1] + other[1]) * 15, clusters=clusters)
+    assert mixed.method == "cluster-bootstrap"
+    assert 0.5 < (mixed.low or 0) < 0.6 < (mixed.high or 0) < 0.7
+    assert cohen_kappa(one[0] * 30, one[1] * 30, clusters=clusters).method == "wilson-disagreement"
+
+
 def test_repeated_units_of_one_cluster_count_as_less_evidence():
     a, b = ratings_of({(1, 1): 20, (1, 0): 8, (0, 1): 8, (0, 0): 20})
     alone = cohen_kappa(a, b)

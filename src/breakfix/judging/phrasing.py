@@ -11,8 +11,12 @@ import re
 from collections.abc import Collection, Iterator
 from functools import cache
 from importlib import resources
+from itertools import repeat
 from typing import NamedTuple
 from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 BUCKETS = 1 << 16
 """Runs of words are weighed by hash, in so many buckets."""
@@ -29,15 +33,18 @@ BLOCKS = (("head", 50, 3), ("answer", 400, 2), ("first", 40, 3), ("request", 60,
 at most so many."""
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?|[^\w\s]")
-Weight = tuple[float, float, float]
+Floats = NDArray[np.float64]
 
 
 class Phrasing(NamedTuple):
-    """The weights, a row of `CLASSES` each."""
+    """The weights."""
 
-    buckets: dict[int, Weight]
-    extras: tuple[Weight, ...]
-    start: Weight
+    buckets: Floats
+    """(BUCKETS, classes)"""
+    extras: Floats
+    """(EXTRAS, classes)"""
+    start: Floats
+    """(classes,): what the sums start from."""
     digest: str
 
 
@@ -50,27 +57,25 @@ class Texts(NamedTuple):
     """The answer's first sentence."""
 
 
-def odds_of(texts: Texts, signs: Collection[str]) -> Weight:
-    """Give the log odds of each class against the two others."""
+def odds_of(texts: Texts, signs: Collection[str]) -> tuple[float, float, float]:
+    """Give the log odds of each class against the two others: none, partial, full."""
     known = phrasing()
-    sums = list(known.start)
-    for bucket, value in runs_of(texts):
-        for number, weight in enumerate(known.buckets.get(bucket, ())):
-            sums[number] += value * weight
-    for value, weights in zip(extras_of(texts, signs), known.extras, strict=True):
-        for number, weight in enumerate(weights):
-            sums[number] += value * weight
-    none, partial, full = (_against(sums, number) for number in range(len(CLASSES)))
-    return none, partial, full
+    sums = known.start + np.array(extras_of(texts, signs)) @ known.extras
+    for buckets, value in runs_of(texts):
+        sums += known.buckets[buckets].sum(0) * value
+    none, partial, full = sums.tolist()
+    return none - _either(partial, full), partial - _either(none, full), full - _either(none, partial)
 
 
-def runs_of(texts: Texts) -> Iterator[tuple[int, float]]:
-    """Give the bucket and the value of every run of words; all runs of one block together have the length 1."""
+def runs_of(texts: Texts) -> Iterator[tuple[NDArray[np.int64], float]]:
+    """Give the buckets of each block's runs of words, and the value of one run: together a block's have length 1."""
     read = {"head": texts.answer, "answer": texts.answer, "first": texts.first, "request": texts.request}
     for block, words, longest in BLOCKS:
         runs = _runs(_WORD.findall(read[block].replace("’", "'").lower())[:words], longest)
-        for run in sorted(runs):
-            yield crc32(f"{block}:{run}".encode()) % BUCKETS, len(runs) ** -0.5
+        if runs:
+            start = crc32(f"{block}:".encode())
+            buckets = np.fromiter(map(crc32, runs, repeat(start)), np.int64, len(runs)) % BUCKETS
+            yield buckets, len(runs) ** -0.5
 
 
 def extras_of(texts: Texts, signs: Collection[str]) -> list[float]:
@@ -82,25 +87,20 @@ def extras_of(texts: Texts, signs: Collection[str]) -> list[float]:
 @cache
 def phrasing() -> Phrasing:
     """Load the weights once."""
-    import numpy as np
-
     path = resources.files("breakfix") / "data" / "refusal" / "weights.npz"
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        scale = float(stored["scale"])
-        weights = (stored["weights"].astype(float) * scale).tolist()
-        buckets = stored["buckets"].tolist()
-        rest = stored["extras"].astype(float).tolist()
-    rows: list[Weight] = [(none, partial, full) for none, partial, full in weights]
-    *extras, start = [(none, partial, full) for none, partial, full in rest]
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Phrasing(dict(zip(buckets, rows, strict=True)), tuple(extras), start, content)
+        weights = np.zeros((BUCKETS, len(CLASSES)))
+        weights[stored["buckets"]] = stored["weights"] * float(stored["scale"])
+        rest = stored["extras"].astype(np.float64)
+    return Phrasing(weights, rest[:-1], rest[-1], hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def _runs(words: list[str], longest: int) -> set[str]:
-    return {" ".join(words[at : at + size]) for size in range(1, longest + 1) for at in range(len(words) - size + 1)}
+def _runs(words: list[str], longest: int) -> list[bytes]:
+    """Give each run once, in order: the order of a set would change sums in their last digit."""
+    plain = [word.encode() for word in words]
+    runs = [b" ".join(plain[at : at + size]) for size in range(2, longest + 1) for at in range(len(plain) - size + 1)]
+    return list(dict.fromkeys([*plain, *runs]))
 
 
-def _against(sums: list[float], number: int) -> float:
-    others = [value for place, value in enumerate(sums) if place != number]
-    top = max(others)
-    return sums[number] - top - math.log(sum(math.exp(value - top) for value in others))
+def _either(one: float, other: float) -> float:
+    return max(one, other) + math.log1p(math.exp(-abs(one - other)))

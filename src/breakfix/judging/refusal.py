@@ -14,6 +14,7 @@ that were never seen, bench/refusal_agreement.py.
 
 import re
 from collections.abc import Collection
+from functools import cached_property
 from typing import NamedTuple
 
 from breakfix.identity import digest, short
@@ -114,14 +115,23 @@ def identity() -> str:
     return digest("refusal", RULES, refusal_words(), phrasing().digest)
 
 
-class Read(NamedTuple):
-    """What the rules and the phrases are applied to."""
+class Read:
+    """A request and its answer, read for refusal; each thing is looked for once, when it is asked for."""
 
-    request: str
-    answer: str
-    spoken: Reading | None
-    """Of a refusal that is said in words."""
-    signs: list[str]
+    def __init__(self, request: str, answer: str) -> None:
+        self.request = request
+        self.answer = answer
+        self.bare = plain(answer)
+
+    @cached_property
+    def spoken(self) -> Reading | None:
+        """What a refusal that is said in words comes to; None where none is said."""
+        return spoken(self.request, self.bare)
+
+    @cached_property
+    def signs(self) -> list[str]:
+        """The signs of a refusal that is not."""
+        return signs_of(self.request, self.bare)
 
 
 def classify(request: str, answer: str) -> Reading:
@@ -129,15 +139,9 @@ def classify(request: str, answer: str) -> Reading:
 
     Of an unknown request the rules decide alone: the weights were learnt with the request in view.
     """
-    read = read_answer(request, answer)
+    read = Read(request, answer)
     reading = by_rules(read)
     return _weighed(reading, read) if request.strip() and answer.strip() else reading
-
-
-def read_answer(request: str, answer: str) -> Read:
-    """Look for a spoken refusal and for the signs of one."""
-    bare = plain(answer)
-    return Read(request, answer, spoken(request, bare), signs_of(request, bare))
 
 
 def by_rules(read: Read) -> Reading:
@@ -147,7 +151,7 @@ def by_rules(read: Read) -> Reading:
 
 def phrases_of(read: Read) -> tuple[Texts, set[str]]:
     """Give what the phrases are read from, and the signs weighed with them."""
-    sentences = sentences_of(plain(read.answer))
+    sentences = sentences_of(read.bare)
     told = {"spoken" if read.spoken.refusal == "full" else "spoken in part"} if read.spoken else set[str]()
     return Texts(read.request, read.answer, sentences[0] if sentences else ""), told.union(read.signs)
 
@@ -244,7 +248,7 @@ def _by_signs(read: Read) -> Reading:
     signs = read.signs
     if tells(signs, FULL_FROM if read.request.strip() else FULL_FROM_UNKNOWN):
         return Reading("full", "it does not answer: " + ", ".join(MEANING[s] for s in signs if s in MEANING))
-    if {"disapproves", "lists"} <= set(signs) or ("disapproves" in signs and holds("turns", plain(read.answer))):
+    if {"disapproves", "lists"} <= set(signs) or ("disapproves" in signs and holds("turns", read.bare)):
         return Reading("partial", "it disapproves, and then gives something of what was asked")
     return Reading("none", "it answers")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Weights = Literal["linear", "quadratic"]
 Level = Literal["nominal", "ordinal", "interval"]
 FEWEST_DISAGREEING = 10
-"""With fewer clusters that disagree, or that agree, a bootstrap collapses: Wilson's bounds on disagreement then."""
+"""With fewer clusters that hold a disagreement, or an agreement, a bootstrap collapses: Wilson's bounds then."""
 DRAWN_AT_ONCE = 500_000
 T = TypeVar("T", bound=Hashable)
 
@@ -206,8 +206,9 @@ def _ratio(observed: "Array", expected: "Array") -> "Array":
 def _bounded(sums: Sums, statistic: "Statistic", n: int, precision: Precision) -> Agreement:
     """Bound a coefficient by resampling clusters, percentiles expanded as in `cluster_bootstrap_mean`.
 
-    Where fewer than ten clusters disagree (or agree), a bootstrap would look surest where least is known: the share of
-    disagreement is then bounded by Wilson with each cluster counted once, and the expected disagreement held fixed.
+    Where fewer than ten clusters hold a disagreement (or an agreement), or all but so few are equal, a bootstrap would
+    look surest where least is known: the share of clusters with a disagreement is then bounded by Wilson, and the
+    expected disagreement held fixed.
     """
     import numpy as np
 
@@ -218,9 +219,10 @@ def _bounded(sums: Sums, statistic: "Statistic", n: int, precision: Precision) -
     value = float(statistic(whole)[0])
     if math.isnan(value):
         return Agreement(None, None, None, n, precision.level, "none")
-    are_mixed = [bool(table.sum() > np.trace(table)) for table in sums.tables]
-    mixed = sum(count for count, is_mixed in zip(sums.counts, are_mixed, strict=True) if is_mixed)
-    if min(mixed, sums.clusters - mixed) < FEWEST_DISAGREEING:
+    alike = np.trace(sums.tables, axis1=1, axis2=2)
+    mixed = int(counts[sums.tables.sum((1, 2)) > alike].sum())
+    unlike = sums.clusters - int(counts.max())
+    if min(mixed, int(counts[alike > 0].sum()), unlike) < FEWEST_DISAGREEING:
         low, high = _by_wilson(value, mixed, whole[0], clusters=sums.clusters, level=precision.level)
         return Agreement(value, low, high, n, precision.level, "wilson-disagreement")
     low, high = _by_bootstrap(sums, statistic, precision)
