@@ -165,13 +165,28 @@ def test_a_report_is_written_anew_from_the_store_and_leaves_the_run_as_it_was(
         assert store.run("first").status == "interrupted"
 
 
+@pytest.mark.parametrize(
+    ("formats", "shown"),
+    [
+        ("[html, json]", "Report: runs/first/report.html"),
+        ("[json, svg]", "Report: runs/first/report.json"),
+        ("[]", "No file was asked for"),
+    ],
+)
 def test_a_finished_cycle_is_not_run_again_until_it_is_asked_to_be_fresh(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, formats: str, shown: str, capsys: pytest.CaptureFixture[str]
 ):
     scripted = {"target": "bad", "simulator": "user", "attacker": "user", "teacher": "good", "judge": "judge"}
     lines = [f"{role}: scripted/{name}.yaml" for role, name in scripted.items()]
     (folder / "s.yaml").write_text(
-        "\n".join([*lines, "rounds: 1", "measure: {measures: [jailbreak], conversations: 8}"])
+        "\n".join(
+            [
+                *lines,
+                "rounds: 1",
+                "measure: {measures: [jailbreak], conversations: 8}",
+                f"report: {{formats: {formats}}}",
+            ]
+        )
     )
     cycle = ["run", "s.yaml", "--run", "first"]
     assert run(["measure", "-c", "s.yaml", "--run", "first"]) == 0
@@ -183,7 +198,7 @@ def test_a_finished_cycle_is_not_run_again_until_it_is_asked_to_be_fresh(
     capsys.readouterr()
     assert run(cycle) == 1
     said = capsys.readouterr()
-    assert "done already" in said.err and "Report: runs/first/report.html" in said.out
+    assert "done already" in said.err and shown in said.out
     assert run([*cycle, "--fresh"]) == 2
     with Store.open(folder / ".breakfix") as store:
         assert list(store.conversations("first")) == [] and store.rounds("first") == []

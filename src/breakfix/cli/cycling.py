@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from breakfix.settings import CycleSettings
 
 DEMO = "demo"
+PAGES = ("html", "md", "json")
+"""Formats of a report that are one file each."""
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what the run holds, and start anew.")]
 
 
@@ -116,7 +118,7 @@ def _cycle(settings: "CycleSettings", place: "Place", *, fresh: bool) -> "Report
 
     if fresh and _is_known(place):
         forget_run(place)
-    if paths := _done_already(settings, place):
+    if (paths := _done_already(settings, place)) is not None:
         typer.echo(f"Run {place.run} is done already; nothing was asked or trained. --fresh starts anew.", err=True)
         from breakfix.reporting import Reported, gather
 
@@ -134,8 +136,8 @@ def _is_known(place: "Place") -> bool:
         return any(each.record.run == place.run for each in store.runs())
 
 
-def _done_already(settings: "CycleSettings", place: "Place") -> "Sequence[Path]":
-    """Give the files of a report that these very settings led to; none where there is something left to do."""
+def _done_already(settings: "CycleSettings", place: "Place") -> "Sequence[Path] | None":
+    """Give the files of a report that these very settings led to; None where there is something left to do."""
     from breakfix.settings import dump_settings
     from breakfix.store.store import Store
 
@@ -143,11 +145,13 @@ def _done_already(settings: "CycleSettings", place: "Place") -> "Sequence[Path]"
     with Store.open(place.store) as store:
         records = {each.record.run: each.record for each in store.runs()}
         rounds = store.rounds(name)
-    record, page = records.get(name), place.out / name / "report.html"
-    if record is None or record.status != "done" or record.settings != dump_settings(settings) or not page.exists():
-        return []
+    record = records.get(name)
+    if record is None or record.status != "done" or record.settings != dump_settings(settings):
+        return None
+    pages = [place.out / name / f"report.{form}" for form in PAGES if form in settings.report.formats]
     passed = bool(rounds) and rounds[-1].gate == "passed" and settings.stop_when_passed
-    return [page] if passed or len(rounds) >= settings.rounds else []
+    is_whole = all(page.exists() for page in pages) and (passed or len(rounds) >= settings.rounds)
+    return pages if is_whole else None
 
 
 def _show(reported: "Reported", *, as_json: bool) -> str:
