@@ -18,7 +18,7 @@ WIDEST = 112
 FLOORS: Sequence[tuple[str, Sequence[str]]] = (
     (
         "words: everything above is said in them",
-        ("types", "estimates", "standings", "protocols", "errors", "settings", "identity"),
+        ("types", "estimates", "standings", "protocols", "errors", "settings", "secrecy", "identity"),
     ),
     (
         "means: models, calls, statistics, storage",

@@ -244,6 +244,10 @@ def test_a_header_that_may_be_a_key_is_in_no_report(folder: Path, capsys: pytest
     few = ["--measures", "jailbreak", "-n", "4", "--turns", "1", "--simulator", "scripted/user.yaml"]
     assert run(["measure", *roles("bad"), *few, "--run", "first", "--set", headers]) == 0
     assert run(["report", "--run", "first"]) == 0
+    capsys.readouterr()
+    assert run(["runs", "list", "--json"]) == 0
+    told = capsys.readouterr().out
+    assert "s3cret" not in told and "env:TEAM" in told
     for name in ("report.html", "report.json", "report.md"):
         assert "s3cret" not in (folder / "runs" / "first" / name).read_text(), name
     assert "env:TEAM" in (folder / "runs" / "first" / "report.html").read_text()

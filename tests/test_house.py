@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "breakfix"
 README = ROOT / "README.md"
 
-WORDS = {"errors", "types", "estimates", "standings", "protocols", "settings", "identity", "wording"}
+WORDS = {"errors", "types", "estimates", "standings", "protocols", "settings", "secrecy", "identity", "wording"}
 MEANS = {
     "models", "calls", "budget", "pacing", "prices", "journal", "prompts", "languages", "statistics",
     "tallies", "overlap", "prohibited", "files",

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -23,6 +24,7 @@ from breakfix.journal import Journal, journal_path
 from breakfix.models.open import open_model
 from breakfix.progress import Progress, Silent
 from breakfix.protocols import Model
+from breakfix.secrecy import refuse_secrets_in, shown_command
 from breakfix.settings import CallSettings, CycleSettings, ModelSettings, dump_settings
 from breakfix.types import Usage
 
@@ -53,21 +55,13 @@ class Run:
         self.store = store
         self.calls = calls
         self.progress: Progress = Silent()
+        calls.tell = lambda text: self.progress.note(text)
         self._models: dict[str, Model] = {}
         self._began = time.monotonic()
 
     def usage(self) -> Usage:
         """Give what this command took so far."""
-        total = self.calls.counts.total
-        return Usage(
-            calls=total.calls,
-            journalled=total.journalled,
-            failed=total.failed,
-            prompt_tokens=total.prompt_tokens,
-            completion_tokens=total.completion_tokens,
-            cost_usd=total.cost_usd,
-            seconds=time.monotonic() - self._began,
-        )
+        return Usage(**asdict(self.calls.counts.total), seconds=time.monotonic() - self._began)
 
     def model(self, name: str, settings: ModelSettings | None = None) -> Model:
         """Open a model once; a second use of the name shares it."""
@@ -106,10 +100,12 @@ async def open_run(
 ) -> AsyncGenerator[Run]:
     """Open the run that the settings name, for this process alone; what was done is kept whatever happens.
 
-    Raises StoreError: a store of a newer version, a run that another process holds, no room on the disk.
+    Raises StoreError: a store of a newer version, a run that another process holds, no room on the disk; ModelError: a
+    key in a model's URL, before it can be written down.
     """
     from breakfix.store.store import Store
 
+    refuse_secrets_in(settings)
     name = settings.name or run_name(settings)
     with Store.open(project.store) as store, store.lock_run(name):
         is_new = not store.is_known(name)
@@ -131,12 +127,24 @@ async def open_run(
             await run.close()
             journal.close()
             usage = run.usage()
+            if trouble := _trouble(usage):
+                run.progress.note(f"Model calls: {trouble}.")
             if status == "failed" and not usage.calls and before:
                 _leave_as_it_was(run, before)
             else:
                 store.save_run(name, status=status, usage=usage)
             if is_new and status == "failed" and not len(journal) and _is_bare(run.folder):
                 _leave_nothing(run, journal.path)
+
+
+def _trouble(usage: Usage) -> str:
+    """Say how many calls did not go as wished; nothing where all did."""
+    told = {
+        "withheld by a content filter": usage.filtered,
+        "failed for good": usage.failed,
+        "tried again": usage.retries,
+    }
+    return ", ".join(f"{n:,} {what}" for what, n in told.items() if n)
 
 
 def run_name(settings: CycleSettings) -> str:
@@ -196,7 +204,7 @@ def _begin(run: Run, before: "RunRecord | None") -> None:
         raise StoreError(
             f"Cannot write to {str(run.folder)!r}: {error.strerror}. Give another place with --out."
         ) from None
-    command = " ".join(["breakfix", *sys.argv[1:]])
+    command = shown_command(["breakfix", *sys.argv[1:]])
     run.store.save_run(
         run.name,
         status="running",

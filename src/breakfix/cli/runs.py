@@ -203,5 +203,8 @@ def delete_run(
 
 
 def _plain(summary: "RunSummary") -> dict[str, object]:
+    from breakfix.settings import without_headers
+
     body = summary.model_dump(mode="json")
-    return {**body.pop("record"), **body}
+    record = body.pop("record")
+    return {**record, "settings": without_headers(record["settings"]), **body}

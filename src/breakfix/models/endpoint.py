@@ -2,8 +2,8 @@
 
 `generate` raises TryAgain (may pass), CallFailed (this call will not succeed), or ModelError (no call will: wrong key,
 unknown model, nothing there). A content filter's refusal is a Reply with finish_reason "filtered". What the endpoint
-refuses to understand (`max_tokens`, `temperature`, `response_format`) is found out once and then left out; a wanted
-JSON schema is then asked for in plain text.
+says that it does not support (`max_tokens`, `temperature`, `top_p`, `response_format`) is found out once and then left
+out; a wanted JSON schema is then asked for in plain text, and a decoding that is not held is remarked on.
 """
 
 import os
@@ -40,6 +40,8 @@ class EndpointModel:
         self.name = name
         self.identity = digest("identity", settings.identity) if settings.identity else digest(address[:2])
         self.endpoint = address.url
+        self.remarks: list[str] = []
+        """What the user should know of how the endpoint was found to answer, a line each."""
         self._address = address
         self._timeout_s = calls.timeout_s
         self._form = Form()
@@ -48,8 +50,8 @@ class EndpointModel:
         self._first_failure_s: float | None = None
         self._session: aiohttp.ClientSession | None = None
         self._post_options: dict[str, Any] = {}
-        self._url = _url_of(address.url, "chat/completions")
-        self._text_url = _url_of(address.url, "completions")
+        self._url = _url_of(address, "chat/completions")
+        self._text_url = _url_of(address, "completions")
 
     async def generate(self, messages: Sequence[Message], decoding: Decoding) -> Reply:
         """Ask once. Raises TryAgain, CallFailed or ModelError."""
@@ -80,6 +82,11 @@ class EndpointModel:
 
     def _accepted(self, reply: Reply, decoding: Decoding, form: Form) -> Reply:
         self._has_answered = True
+        if new := form.unsampled - self._form.unsampled:
+            self.remarks.append(
+                f"{self.name} takes no {' and no '.join(sorted(new))}: its own default holds, whatever the settings say,"
+                " so the same question may be answered otherwise next time."
+            )
         if form is not self._form:
             self._form = form
         if decoding.json_schema is not None and form.has_schema:
@@ -138,9 +145,9 @@ class EndpointModel:
         return self._session
 
 
-def _url_of(url: str, service: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(path=f"{parts.path}/{service}").geturl()
+def _url_of(address: Address, service: str) -> str:
+    parts = urlsplit(address.url)
+    return parts._replace(path=f"{parts.path}/{service}", query=address.sent_query or parts.query).geturl()
 
 
 def _ca_context(environ: Mapping[str, str]) -> "ssl.SSLContext | None":

@@ -18,6 +18,7 @@ from breakfix.identity import digest
 from breakfix.models.answers import SCHEMA_REFUSALS, quotable, retry_after
 from breakfix.models.keys import given_headers, named_key
 from breakfix.pacing import TryAgain
+from breakfix.secrecy import refuse_secrets
 from breakfix.settings import CallSettings, ModelSettings
 from breakfix.types import Decoding, Message, Reply
 
@@ -38,6 +39,7 @@ class InspectModel:
     """A model that one of Inspect's providers reaches (protocols.Model)."""
 
     def __init__(self, name: str, settings: ModelSettings, calls: CallSettings) -> None:
+        refuse_secrets(settings.base_url or "")
         self.name = name
         asked = name.removeprefix("inspect/")
         self.endpoint = f"inspect/{asked.split('/')[0]} {settings.base_url or ''}".strip()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from breakfix.errors import ModelError
+from breakfix.secrecy import filled_query, refuse_secrets
 from breakfix.settings import ModelSettings
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -34,6 +35,8 @@ class Address(NamedTuple):
     model: str
     key: Key | None
     headers: dict[str, str]
+    sent_query: str = ""
+    """The URL's query with what is to be read from the environment; the URL itself only names it."""
 
 
 def openai_address(name: str, settings: ModelSettings, environ: Mapping[str, str] = os.environ) -> Address:
@@ -50,17 +53,18 @@ def openai_address(name: str, settings: ModelSettings, environ: Mapping[str, str
     key = key or _key("BREAKFIX_API_KEY", environ)
     if key is None and urlsplit(url).hostname == OPENAI_HOST:
         raise ModelError(f"Model {name!r} needs a key: set OPENAI_API_KEY, or models.{name}.api_key_env.")
-    return Address(url, model, key, given_headers(name, settings, environ))
+    return Address(url, model, key, given_headers(name, settings, environ), filled_query(url, environ))
 
 
 def host_address(name: str, settings: ModelSettings, environ: Mapping[str, str] = os.environ) -> Address:
     """Address `http(s)://host/v1#<model>`; OPENAI_API_KEY is never taken for it unless its settings name it."""
     url, _, model = name.partition("#")
-    _refuse_password(url)
+    refuse_secrets(url)
     if not model:
         raise ModelError(f"Model {name!r} names no model. Write it after a #: {url}#<model>")
+    url = _checked(settings.base_url or url, name)
     key = named_key(name, settings, environ) or _key("BREAKFIX_API_KEY", environ)
-    return Address(_checked(settings.base_url or url, name), model, key, given_headers(name, settings, environ))
+    return Address(url, model, key, given_headers(name, settings, environ), filled_query(url, environ))
 
 
 def key_refused(name: str, address: Address, status: int, environ: Mapping[str, str] = os.environ) -> ModelError:
@@ -127,7 +131,7 @@ def given_headers(name: str, settings: ModelSettings, environ: Mapping[str, str]
 
 
 def _checked(url: str, name: str) -> str:
-    _refuse_password(url)
+    refuse_secrets(url)
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -136,10 +140,3 @@ def _checked(url: str, name: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ModelError(f"Model {name!r}: {url!r} is not a URL of the form http(s)://host/v1.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))
-
-
-def _refuse_password(url: str) -> None:
-    """Refuse user:password@host before anything else can show it; the error does not."""
-    _, mark, host = url.partition("//")[2].partition("/")[0].rpartition("@")
-    if mark:
-        raise ModelError(f"Model at {host!r}: a URL must not hold a password. Use api_key_env or headers.")
