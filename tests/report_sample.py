@@ -156,7 +156,15 @@ def sample() -> ReportData:
         ),
         findings=findings(),
         transcripts=transcripts(),
-        usage=Usage(calls=14203, journalled=311, prompt_tokens=1_240_331, completion_tokens=402_118, seconds=312.4),
+        usage=Usage(
+            calls=14203,
+            journalled=311,
+            retries=12,
+            filtered=3,
+            prompt_tokens=1_240_331,
+            completion_tokens=402_118,
+            seconds=312.4,
+        ),
         hashes=(("Base weights", "9f2c41d07a35b6e8"), ("Judge", "lab/exact@1"), ("Scenarios", "5c3a")),
         warnings=("Two replies came from a model of another fingerprint.",),
     )

@@ -158,6 +158,32 @@ def test_parameters_that_a_model_refuses_are_learned_once(
     assert present in last and absent not in last
 
 
+def test_that_an_endpoint_draws_as_it_likes_is_told_once(server: Loopback):
+    server.set(refuses=["temperature"])
+    told: list[str] = []
+    calls = Calls(None, CallSettings())
+    calls.tell = told.append
+    model = open_model(server.name())
+
+    async def go() -> None:
+        for role in ("target", "judge", "target"):
+            await calls.line(model, role).thread("s").ask(CHAT)
+        await model.close()
+
+    asyncio.run(go())
+    assert [*calls.remarks] == told and len(told) == 1
+    assert "takes no temperature: its own default holds" in told[0]
+
+
+def test_a_value_out_of_range_is_the_users_to_mend(server: Loopback):
+    said = "temperature must be between 0 and 1"
+    server.set(error_status=400, error={"message": said})
+    before = server.stats()["requests"]
+    with pytest.raises(CallFailed, match=said):
+        ask(open_model(server.name()))
+    assert server.stats()["requests"] == before + 1
+
+
 def test_a_refusal_that_is_about_something_else_is_not_blamed_on_the_schema(server: Loopback):
     model = open_model(server.name())
 

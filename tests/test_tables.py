@@ -118,3 +118,8 @@ def test_corrected_rates_of_areas_have_a_table_of_their_own():
     assert len(made["corrected"].rows) == 1
     ((_, name, *_),) = made["corrected-areas"].rows
     assert name.text.endswith(", cyber")
+
+
+def test_calls_that_were_repeated_or_withheld_are_shown():
+    shown = {row[0].text: row[1].text for row in MADE["usage"].rows}
+    assert (shown["Tried again after a failure"], shown["Withheld by a content filter"]) == ("12", "3")

@@ -59,6 +59,9 @@ class Calls:
         self._paces: dict[str, Pace] = {}
         self._minutes: dict[str, Minute | None] = {}
         self._reported: dict[str, Counter[tuple[str, str | None]]] = {}
+        self.remarks: dict[str, None] = {}
+        """What models had to say of how they answer, a line each; `tell` heard each once."""
+        self.tell: Callable[[str], None] = _nobody
 
     def line(self, model: Model, role: Role, settings: ModelSettings | None = None) -> "Line":
         """Open a role's line to a model. Raises SettingsError if a cost cap is set and the model has no price."""
@@ -114,6 +117,13 @@ class Calls:
         """Record under which name and fingerprint a model answered."""
         if reply.model_reported is not None:
             self._reported.setdefault(name, Counter())[reply.model_reported, reply.fingerprint] += 1
+
+    def hear(self, model: Model) -> None:
+        """Pass on what a model has remarked and nobody was told yet."""
+        for remark in getattr(model, "remarks", ()):
+            if remark not in self.remarks:
+                self.remarks[remark] = None
+                self.tell(remark)
 
 
 class Line:
@@ -244,6 +254,7 @@ class Line:
             tally.completion_tokens += reply.completion_tokens
             tally.cost_usd += cost_usd
         self.calls.note(self.model.name, reply)
+        self.calls.hear(self.model)
 
     def _count(self, *, failed: int = 0, retries: int = 0) -> None:
         for tally in self._tallies:
@@ -341,6 +352,10 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, width: 
 
 def _decoding_bytes(decoding: Decoding) -> bytes:
     return digest(decoding).encode()
+
+
+def _nobody(remark: str) -> None:
+    """Tell nobody."""
 
 
 _NOTHING = Claim(0, 0.0)

@@ -79,7 +79,11 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         transcripts=tuple(_transcripts(run, measured, stages)),
         usage=_usage(run),
         hashes=tuple(_hashes(cards, rounds)),
-        warnings=(*run.calls.mixtures(), *dict.fromkeys(card.self_judged_line for card in cards if card.self_judged)),
+        warnings=(
+            *run.calls.mixtures(),
+            *run.calls.remarks,
+            *dict.fromkeys(card.self_judged_line for card in cards if card.self_judged),
+        ),
         prohibited_harms=tuple(harm.id for harm in harms().values() if harm.prohibited),
     )
 

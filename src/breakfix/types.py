@@ -342,6 +342,10 @@ class Usage(Noun):
     journalled: int = 0
     """Calls answered from the journal."""
     failed: int = 0
+    retries: int = 0
+    """Tries repeated after a failure that might pass."""
+    filtered: int = 0
+    """Answers withheld by a provider's content filter."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0

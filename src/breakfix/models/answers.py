@@ -3,6 +3,7 @@
 Nothing here sends anything. Error texts quote the server's own words only where they do not repeat what was asked.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, cast
@@ -16,6 +17,12 @@ from breakfix.types import Decoding, Message, Reply
 FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
 SCHEMA_REFUSALS = frozenset({400, 404, 415, 422, 501})
 """Statuses with which endpoints refuse structured output that they do not know."""
+SAMPLING = ("temperature", "top_p")
+UNSUPPORTED = re.compile(
+    r"\bnot (?:be |currently |yet )?(?:support|allow|permit|accept|available|recogni)|n['’]t (?:support|allow|accept)"
+    r"|unsupported|unknown|unrecogni|unexpected|only the default|cannot both|extra (?:inputs|fields)|deprecated"
+)
+"""What says that a parameter is not taken at all, or not at this value; a value out of its range is the user's."""
 PASSING_STATUSES = frozenset({408, 409, 425, 429})
 QUOTED_CHARACTERS = 160
 SHORTEST_REPEATED = 4
@@ -34,8 +41,9 @@ class Form(NamedTuple):
     """How a request is written for one endpoint; what it was found to refuse is left out."""
 
     token_field: str = "max_tokens"
-    has_sampling: bool = True
     has_schema: bool = True
+    unsampled: frozenset[str] = frozenset()
+    """Of SAMPLING, what the endpoint takes none of: its own default holds."""
 
 
 def request_body(model: str, messages: Sequence[Message], decoding: Decoding, form: Form) -> bytes:
@@ -50,10 +58,8 @@ def request_body(model: str, messages: Sequence[Message], decoding: Decoding, fo
         }
     elif decoding.form is not None and decoding.form.variables:
         request["chat_template_kwargs"] = decoding.form.variables
-    if form.has_sampling:
-        request["temperature"] = decoding.temperature
-        if decoding.top_p < 1:
-            request["top_p"] = decoding.top_p
+    sampling = {"temperature": decoding.temperature} | ({"top_p": decoding.top_p} if decoding.top_p < 1 else {})
+    request |= {name: value for name, value in sampling.items() if name not in form.unsampled}
     if decoding.json_schema is not None:
         if form.has_schema:
             request["response_format"] = _response_format(decoding)
@@ -85,11 +91,19 @@ def simpler_form(form: Form, answer: Answer, decoding: Decoding, *, is_schema_kn
             return form._replace(token_field="max_completion_tokens")
         if form.token_field == "max_completion_tokens" and "max_completion_tokens" in words:
             return form._replace(token_field="max_tokens")
-        if form.has_sampling and ("temperature" in words or "top_p" in words):
-            return form._replace(has_sampling=False)
+        if refused := _refused_sampling(words) - form.unsampled:
+            return form._replace(unsampled=form.unsampled | refused)
     if decoding.json_schema is not None and form.has_schema and not is_schema_known:
         return form._replace(has_schema=False)
     return None
+
+
+def _refused_sampling(words: str) -> frozenset[str]:
+    """Give what of SAMPLING an error says is not supported; of two that exclude each other, top_p."""
+    if not UNSUPPORTED.search(words):
+        return frozenset()
+    named = frozenset(name for name in SAMPLING if re.search(rf"\b{name}\b", words))
+    return frozenset({"top_p"}) if len(named) > 1 and "both" in words else named
 
 
 def reply_from(answer: Answer) -> Reply:

@@ -84,8 +84,8 @@ class EndpointModel:
         self._has_answered = True
         if new := form.unsampled - self._form.unsampled:
             self.remarks.append(
-                f"{self.name} takes no {' and no '.join(sorted(new))}: its own default holds, whatever the settings say,"
-                " so the same question may be answered otherwise next time."
+                f"{self.name} takes no {' and no '.join(sorted(new))}: its own default holds, whatever the settings"
+                " say, and the same question may be answered otherwise next time."
             )
         if form is not self._form:
             self._form = form

@@ -266,7 +266,9 @@ def usage(data: ReportData) -> Table:
     pairs = [
         ("Model calls", _grouped(took.calls)),
         ("of these from the journal", _grouped(took.journalled)),
+        ("Tried again after a failure", _grouped(took.retries)),
         ("Failed for good", _grouped(took.failed)),
+        ("Withheld by a content filter", _grouped(took.filtered)),
         ("Prompt tokens", _grouped(took.prompt_tokens)),
         ("Completion tokens", _grouped(took.completion_tokens)),
         ("Cost", f"${took.cost_usd:.2f}" if took.cost_usd else NONE),

@@ -1,0 +1,76 @@
+"""What a run says of its calls when it ends, and what it keeps of that."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from breakfix.pacing import TryAgain
+from breakfix.progress import Silent
+from breakfix.project import Project, open_run
+from breakfix.settings import settings_from
+from breakfix.store.store import Store
+from breakfix.types import Decoding, Message, Reply
+from fake_model import FakeModel, user
+
+WITHHELD, FINE = Reply(text="", finish_reason="filtered"), Reply(text="fine")
+
+
+class Noting(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep a line."""
+        self.notes.append(text)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        ([TryAgain("busy"), WITHHELD, FINE], ["Model calls: 1 withheld by a content filter, 1 tried again."]),
+        ([FINE, FINE], []),
+    ],
+)
+def test_calls_that_did_not_go_as_wished_are_told_at_the_end_and_kept(
+    tmp_path: Path, outcomes: list[Reply | TryAgain], told: list[str]
+):
+    left = list(outcomes)
+
+    async def answer(messages: Sequence[Message], decoding: Decoding) -> Reply:
+        outcome = left.pop(0)
+        if isinstance(outcome, TryAgain):
+            raise outcome
+        return outcome
+
+    async def whole() -> None:
+        settings = settings_from({"name": "x", "target": "lab/mini"}, where="test")
+        async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress) as run:
+            line = run.calls.line(FakeModel(answer), "target")
+            for scenario in "ab":
+                await line.thread(scenario).ask([user(scenario)])
+
+    progress = Noting()
+    asyncio.run(whole())
+    assert progress.notes == told
+    with Store.open(tmp_path / "s") as store:
+        usage = store.run("x").usage
+    assert (usage.calls, usage.retries, usage.filtered) == (2, outcomes.count(WITHHELD), outcomes.count(WITHHELD))
+
+
+def test_what_a_model_remarks_on_is_told_while_the_run_goes_on(tmp_path: Path):
+    class Remarking(FakeModel):
+        remarks = ("it draws as it likes",)
+
+    async def whole() -> None:
+        settings = settings_from({"name": "x", "target": "lab/mini"}, where="test")
+        async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress) as run:
+            for scenario in "ab":
+                await run.calls.line(Remarking(), "target").thread(scenario).ask([user(scenario)])
+                assert progress.notes == ["it draws as it likes"]
+
+    progress = Noting()
+    asyncio.run(whole())
