@@ -311,6 +311,20 @@ def test_rows_are_exported_as_jsonl_and_csv(store: Store, tmp_path: Path):
     assert export_rows(store, "r", "findings", path=tmp_path / "f.csv", form="csv") == 0
 
 
+@pytest.mark.parametrize("said", ["=HYPERLINK(A1)", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_what_a_spreadsheet_would_compute_is_text_in_csv_and_as_it_was_in_jsonl(
+    store: Store, tmp_path: Path, said: str
+):
+    store.save_run("r", status="done")
+    store.add_findings("r", [finding(1, technique=said, severity=-1.5)])
+    export_rows(store, "r", "findings", path=tmp_path / "f.csv", form="csv")
+    with (tmp_path / "f.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["technique"], row["severity"], row["behaviour"]) == (f"'{said}", "-1.5", "complied")
+    export_rows(store, "r", "findings", path=tmp_path / "f.jsonl", form="jsonl")
+    assert json.loads((tmp_path / "f.jsonl").read_bytes())["technique"] == said
+
+
 def test_rows_are_exported_as_parquet(store: Store, tmp_path: Path):
     parquet = pytest.importorskip("pyarrow.parquet")
     store.save_run("r", status="done")

@@ -1,6 +1,7 @@
 """Rows of a run as files: JSONL, CSV or Parquet, streamed, so that a long run needs no more memory than a short one.
 
-A row is a noun's own fields. In CSV and Parquet what is nested (turns, truth) is JSON text.
+A row is a noun's own fields. In CSV and Parquet what is nested (turns, truth) is JSON text. In CSV a text that a
+spreadsheet would take for a formula has a ' before it (OWASP, CSV Injection): a model may have written it.
 """
 
 import csv
@@ -21,6 +22,8 @@ from breakfix.types import Checkpoint, Conversation, Dataset, Finding, Noun, Sce
 RowKind = Literal["scenarios", "conversations", "verdicts", "labels", "findings", "datasets", "checkpoints"]
 FileFormat = Literal["jsonl", "csv", "parquet"]
 ROWS_AT_ONCE = 1000
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""With what a cell begins that a spreadsheet computes."""
 
 KINDS: dict[RowKind, tuple[type[Noun], Callable[[Store, str], Iterable[Noun]]]] = {
     "scenarios": (Scenario, lambda store, run: store.scenarios(run)),
@@ -91,6 +94,8 @@ def _write_parquet(rows: Iterator[dict[str, Any]], fields: list[str], path: Path
 
 
 def _flat(value: object) -> object:
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
     return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
 
 
