@@ -23,6 +23,17 @@ def test_retry_after_is_heeded_up_to_a_limit():
     assert wait_before(1, retry_after_s=100_000.0) <= 121.0
 
 
+@pytest.mark.parametrize("per_minute", [0.3, 1, 1.2, 1.5, 1.99, 2, 2.5, 3, 7.7, 60, 333.3])
+def test_no_minute_holds_more_calls_than_its_limit(per_minute: float):
+    bucket, at, begun = Bucket(per_minute, now=0.0), 0.0, list[float]()
+    while at < 400:
+        at += bucket.take(1, now=at)
+        begun.append(at)
+    in_minutes = [sum(start <= each < start + 60 - 1e-6 for each in begun) for start in begun]
+    assert max(in_minutes) <= max(1, per_minute)
+    assert len(begun) >= 400 / 60 * min(per_minute, max(1, 0.5 * per_minute)) - 1
+
+
 def test_no_more_calls_are_in_flight_than_slots(tmp_path: Path):
     flight = [0, 0]
 

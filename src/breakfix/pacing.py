@@ -43,12 +43,13 @@ def wait_before(tries: int, *, retry_after_s: float | None = None) -> float:
 class Bucket:
     """A limit per minute that holds in every window of 60 s, apart from the size of one large amount.
 
-    A twentieth of the limit may go at once; the rest is refilled evenly.
+    A twentieth of the limit may go at once, but one call always may; the rest is refilled evenly. Of a limit between 1
+    and 2 that leaves one call a minute.
     """
 
     def __init__(self, per_minute: float, *, now: float) -> None:
         self._most = max(1.0, per_minute / 20)
-        self._refill = (per_minute - self._most if per_minute >= 2 else per_minute) / 60
+        self._refill = max(per_minute - self._most, min(per_minute, 1.0)) / 60
         self._level = self._most
         self._stamp = now
 
