@@ -1,5 +1,7 @@
 import itertools
+import math
 import random
+import time
 
 import pytest
 
@@ -104,6 +106,29 @@ def test_fisher_gives_the_lady_tasting_tea_and_other_known_tables(before, after,
     assert fisher_exact(before, after) == pytest.approx(p, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((3, 17), (9, 15)), ((0, 40), (6, 35)), ((40, 40), (35, 35)), ((300, 1000), (251, 900)), ((4, 5000), (19, 5000))],
+)
+def test_fisher_gives_what_counting_all_tables_in_whole_numbers_does(before: tuple[int, int], after: tuple[int, int]):
+    (had, tried), (has, retried) = before, after
+    events = had + has
+    ways = [
+        math.comb(tried, k) * math.comb(retried, events - k)
+        for k in range(max(0, events - retried), min(events, tried) + 1)
+    ]
+    seen = math.comb(tried, had) * math.comb(retried, has)
+    exactly = sum(way for way in ways if way <= seen) / math.comb(tried + retried, events)
+    assert fisher_exact(before, after) == pytest.approx(exactly, rel=1e-10)
+
+
+def test_fisher_is_quick_on_large_tables():
+    begun = time.perf_counter()
+    assert 0 < fisher_exact((25_000, 50_000), (24_500, 50_000)) < 0.01
+    assert fisher_exact((30_000, 50_000), (10_000, 50_000)) == 0.0
+    assert time.perf_counter() - begun < 1
+
+
 def test_equal_changes_in_all_families_leave_an_interval_of_some_width():
     families = ["a", "a", "b", "b", "c", "d", "e", "f"]
     low, high = paired_interval([1.0] * 8, [0.0] * 8, families)
@@ -136,7 +161,9 @@ def test_mcnemar_holm_and_benjamini_hochberg_are_statsmodels():
 
 def test_intervals_and_tests_are_scipys():
     stats = pytest.importorskip("scipy.stats")
-    assert fisher_exact((8, 30), (2, 28)) == pytest.approx(stats.fisher_exact([[8, 22], [2, 26]]).pvalue)
+    for k, n, j, m in [(8, 30, 2, 28), (25, 25, 0, 30), (5000, 10_000, 4850, 10_000), (30, 10_000, 12, 10_000)]:
+        p = stats.fisher_exact([[k, n - k], [j, m - j]]).pvalue
+        assert fisher_exact((k, n), (j, m)) == pytest.approx(p, rel=1e-7)
     assert mcnemar_exact(3, 12) == pytest.approx(stats.binomtest(3, 15).pvalue)
 
 
