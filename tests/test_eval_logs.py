@@ -335,6 +335,9 @@ def test_without_the_extra_both_ways_say_how_to_get_it(
             ["Unknown harm 'fruad'", "fraud"],
         ),
         ("foreign.eval", ["--run", "p", "--measure", "jailbrake"], ["jailbrake"]),
+        ("foreign.eval", ["--run", "p", "--harm", "fraud", "--split", "train"], ["--harm, --split", "with --measure"]),
+        ("r.eval", ["--split", "train"], ["--split", "with --measure"]),
+        ("r.eval", ["--measure", "jailbreak"], ["written by breakfix", "Leave --measure"]),
         ("r.eval", ["--run", "../up"], ["'../up' cannot name a run"]),
     ],
 )

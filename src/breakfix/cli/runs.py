@@ -10,7 +10,10 @@ from breakfix.cli.options import LOOK, OUT, STORE, Json, OutFolder, StoreFolder
 from breakfix.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from breakfix.cli.session import Place
+    from breakfix.eval_logs.foreign import Meaning
     from breakfix.store.records import RunSummary
 
 HARMFUL_TEXT = "This file holds what was said or asked word for word, harmful text too. Handle it with care."
@@ -129,9 +132,13 @@ def import_log(
     run: Annotated[str | None, typer.Option("--run", metavar="NAME", help="Default: the run it was made of.")] = None,
     measure: Annotated[MeasureName | None, typer.Option("--measure", help="What a foreign log measures.")] = None,
     harm: Annotated[str | None, typer.Option("--harm", metavar="ID", help="The harm that a foreign log seeks.")] = None,
-    kind: Annotated[KindName, typer.Option("--kind", help="What a foreign log asks for.")] = "harmful",
-    split: Annotated[SplitName, typer.Option("--split", help="train: a foreign log may teach.")] = "sealed",
-    licence: Annotated[str, typer.Option("--licence", help="A foreign log's.")] = "unstated",
+    kind: Annotated[
+        KindName | None, typer.Option("--kind", help="What a foreign log asks for; default: harmful.")
+    ] = None,
+    split: Annotated[
+        SplitName | None, typer.Option("--split", help="train: a foreign log may teach; default: sealed.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="A foreign log's; default: unstated.")] = None,
     judge: Annotated[
         str | None, typer.Option("--judge", "-j", metavar="JUDGE", help="Judge what it has not judged.")
     ] = None,
@@ -148,15 +155,9 @@ def import_log(
     """
     from breakfix.cli.session import Place
     from breakfix.eval_logs.bringing import SCORES, bring_log
-    from breakfix.eval_logs.foreign import Meaning
     from breakfix.project import Project
-    from breakfix.roles import harms
-    from breakfix.scenarios.library import pick_harms
 
-    meaning = None
-    if measure is not None:
-        sought = None if harm is None else pick_harms(harms(), [harm])[harm]
-        meaning = Meaning(measure, kind, split, licence, harm=sought)
+    meaning = _meaning(measure, {"harm": harm, "kind": kind, "split": split, "licence": licence})
     brought = bring_log(Project(store, out), file, run=run, meaning=meaning)
     what = f"{counted(brought.conversations, 'conversation')} and {counted(brought.verdicts, 'verdict')}"
     typer.echo(f"{what} came into {brought.run}.")
@@ -167,6 +168,24 @@ def import_log(
         typer.echo(f"Left out: {left}", err=True)
     if judge is not None:
         _judge(Place(store, out, brought.run), judge)
+
+
+def _meaning(measure: MeasureName | None, more: "Mapping[str, str | None]") -> "Meaning | None":
+    """Give what a foreign log means; None where nothing is said of it. Raises SettingsError for half a meaning."""
+    from breakfix.errors import SettingsError
+    from breakfix.eval_logs.foreign import Meaning
+    from breakfix.roles import harms
+    from breakfix.scenarios.library import pick_harms
+
+    said = {name: value for name, value in more.items() if value is not None}
+    if measure is None:
+        if said:
+            told = ", ".join(f"--{name}" for name in said)
+            raise SettingsError(f"{told}: said of a log of another tool, with --measure. Add it, or leave this out.")
+        return None
+    harm = said.pop("harm", None)
+    found = {} if harm is None else {"harm": pick_harms(harms(), [harm])[harm]}
+    return Meaning(measure)._replace(**said, **found)
 
 
 def _judge(place: "Place", judge: str) -> None:

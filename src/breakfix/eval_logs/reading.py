@@ -64,13 +64,14 @@ def open_log(path: Path) -> Opened:
 def told_in_log(opened: Opened, run: str, meaning: Meaning | None, dropped: Counter[str]) -> Iterator[Found]:
     """Stream a log's conversations as those of a run: ours as they were, others by `meaning`; counts what is dropped.
 
-    Raises DataError: a foreign log without a meaning, or a sample that cannot be read.
+    Raises DataError: a foreign log without a meaning, one of ours with one, or a sample that cannot be read.
     """
     spec = opened.header.eval
     origin = Origin(run, spec.task, digest("inspect", models_of(opened)[TARGET], spec.model_base_url))
     for sample in samples_in(opened):
         told = _ours(opened.path, sample, run)
         if told is not None:
+            _refuse(meaning, opened.path)
             yield Found(told)
             continue
         told = told_by(sample, origin, _needed(meaning, opened.path), dropped)
@@ -154,6 +155,14 @@ def _needed(meaning: Meaning | None, path: Path) -> Meaning:
     if meaning is None:
         raise DataError(f"{str(path)!r} was not written by breakfix: say what its samples measure with --measure.")
     return meaning
+
+
+def _refuse(meaning: Meaning | None, path: Path) -> None:
+    if meaning is not None:
+        raise DataError(
+            f"{str(path)!r} was written by breakfix and says itself what its samples measure, of which split they are"
+            " and under which licence. Leave --measure and what goes with it out."
+        )
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
