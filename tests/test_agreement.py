@@ -7,7 +7,6 @@ from fractions import Fraction
 import pytest
 
 from breakfix.statistics.agreement import (
-    Confusion,
     cohen_kappa,
     confusion,
     krippendorff_alpha,
@@ -15,6 +14,7 @@ from breakfix.statistics.agreement import (
     sensitivity,
     specificity,
 )
+from breakfix.statistics.correction import Confusion
 from breakfix.statistics.intervals import Precision, wilson
 
 FEW = Precision(resamples=400)
@@ -130,9 +130,10 @@ def test_repeated_units_of_one_cluster_count_as_less_evidence():
 def test_a_judge_against_the_truth():
     said = [True, True, False, False, True, False]
     truth = [True, True, True, False, False, False]
+    assert confusion([True, True, False], [False, False, True]) == Confusion(tp=0, fp=2, fn=1, tn=0)
     counts = confusion(said, truth)
-    assert counts == Confusion(true_positives=2, false_negatives=1, false_positives=1, true_negatives=2)
-    assert counts.n == 6
+    assert counts == Confusion(tp=2, fp=1, fn=1, tn=2)
+    assert counts.labels == 6
     hit, spared = sensitivity(said, truth), specificity(said, truth)
     assert (hit.value, hit.n, spared.value, spared.n) == (pytest.approx(2 / 3), 3, pytest.approx(2 / 3), 3)
     assert (hit.low, hit.high) == pytest.approx(wilson(2, 3))

@@ -230,15 +230,11 @@ def _agreement(found: Sequence[Judged], key: tuple[Question, str, str], *, is_se
 def _rates(scored: _Scored) -> dict[str, Any]:
     """Count the four cells, and give the shares that follow from them."""
     judged, true = ([is_positive(value) for value in values] for values in (scored.judged, scored.true))
-    counts = agree.confusion(judged, true)
     clusters, precision = scored.clusters, scored.precision
     sensitivity = _share(agree.sensitivity(judged, true, clusters=clusters, precision=precision))
     specificity = _share(agree.specificity(judged, true, clusters=clusters, precision=precision))
     return {
-        "tp": counts.true_positives,
-        "fp": counts.false_positives,
-        "fn": counts.false_negatives,
-        "tn": counts.true_negatives,
+        **agree.confusion(judged, true)._asdict(),
         "agree": _share(agree.percent_agreement(judged, true, clusters=clusters, precision=precision)),
         "sensitivity": sensitivity,
         "specificity": specificity,

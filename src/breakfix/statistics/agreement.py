@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
+from breakfix.statistics.correction import Confusion
 from breakfix.statistics.intervals import USUAL, Precision, mean_interval, student_quantile, wilson
 from breakfix.statistics.ratings import Sums, coded, coincidences, met_by_two
 
@@ -40,24 +41,10 @@ class Agreement(NamedTuple):
     method: str
 
 
-class Confusion(NamedTuple):
-    """How often a judge and the truth said yes and no."""
-
-    true_positives: int
-    false_negatives: int
-    false_positives: int
-    true_negatives: int
-
-    @property
-    def n(self) -> int:
-        """Count the units."""
-        return sum(self)
-
-
 def confusion(said: Sequence[bool], truth: Sequence[bool]) -> Confusion:
     """Count a judge's yes and no against the truth."""
     pairs = Counter(zip(said, truth, strict=True))
-    return Confusion(pairs[True, True], pairs[False, True], pairs[True, False], pairs[False, False])
+    return Confusion(pairs[True, True], pairs[True, False], pairs[False, True], pairs[False, False])
 
 
 def sensitivity(
