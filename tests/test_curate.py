@@ -8,8 +8,17 @@ from typing import Any
 import orjson
 import pytest
 
-from breakfix.curate import drawn, has_lessons, is_good, own_answer, sealed_talk, seed_rows, worth_teaching
-from breakfix.errors import DataError
+from breakfix.curate import (
+    check_target,
+    drawn,
+    has_lessons,
+    is_good,
+    own_answer,
+    sealed_talk,
+    seed_rows,
+    worth_teaching,
+)
+from breakfix.errors import DataError, StoreError
 from breakfix.failures import failing, stages_of
 from breakfix.project import Project, Run, open_run
 from breakfix.settings import settings_from
@@ -115,6 +124,49 @@ def test_failures_are_gathered_outside_the_sealed_split_only(tmp_path: Path):
         return [one.conversation.id for group in failing(run, stages_of("base"), "j").values() for one in group]
 
     assert in_run(tmp_path, LAB, work) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("held", "measured", "stage", "target", "is_right"),
+    [
+        ([("base", "t0"), ("round-1", "t1")], "t0", "round-1", "t0", False),
+        ([("base", "t0"), ("round-1", "t1")], None, "round-1", "t0", False),
+        ([("base", "t0"), ("round-1", "t1")], "t0", "round-1", "t1", True),
+        ([("base", "t0")], "t0", "base", "t1", False),
+        ([("base", "t0")], "t0", "base", "t0", True),
+        ([("base", "t0"), ("base-more", "t1")], "t0", "base", "t0", False),
+        ([("base", "of another run")], None, "base", "t0", True),
+        ([("base", "of another run"), ("base-dev", "t0")], "t0", "base", "t0", True),
+        ([], None, "base", "t0", True),
+    ],
+)
+def test_lessons_are_taken_from_one_target(
+    tmp_path: Path, held: list[tuple[str, str]], measured: str | None, stage: str, target: str, *, is_right: bool
+):
+    def work(run: Run) -> None:
+        said = [
+            talk(f"c{n}", "ask", stage=each).model_copy(update={"target_id": of}) for n, (each, of) in enumerate(held)
+        ]
+        run.store.add_conversations("x", said)
+        if measured:
+            run.store.save_run("x", status="running", target_id=measured)
+        check_target(run, stage, target)
+
+    if is_right:
+        in_run(tmp_path, LAB, work)
+    else:
+        with pytest.raises(StoreError, match="another target"):
+            in_run(tmp_path, LAB, work)
+
+
+def test_what_a_log_brought_may_be_learnt_from_whatever_it_calls_its_target(tmp_path: Path):
+    def work(run: Run) -> None:
+        brought = talk("a", "ask").model_copy(update={"users": "recorded", "target_id": "as the log names it"})
+        run.store.add_conversations("x", [brought, talk("b", "ask", stage="again")])
+        run.store.save_run("x", status="running", target_id="as the log names it")
+        check_target(run, "base", "t")
+
+    in_run(tmp_path, LAB, work)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from breakfix.curation.freeze import freeze
 from breakfix.curation.repair import Rows, repair
 from breakfix.curation.screen import build_walls, screen
 from breakfix.curation.teacher import ModelTeacher
+from breakfix.errors import StoreError
 from breakfix.failures import gather_failures, stages_of
 from breakfix.identity import seed_of
 from breakfix.measure import sealed_scenarios
@@ -46,7 +47,9 @@ async def curate(
     """Make the dataset of one round from its findings, best ranked first, and freeze it."""
     lesson = Lesson(run, open_teacher(run), open_judge(run), number, stage)
     taken = worth_teaching(run, findings, number)
-    besieger = Besieger(run, open_target(run, target), open_attacker(run), lesson.judge, f"{stage}-more")
+    under_test = open_target(run, target)
+    check_target(run, stage, under_test.target_id)
+    besieger = Besieger(run, under_test, open_attacker(run), lesson.judge, f"{stage}-more")
     failures = await gather_failures(besieger, taken, stage=stage)
     if not taken:
         run.progress.note("No findings to repair: the dataset holds other data only, and no pairs of the target's own.")
@@ -65,6 +68,32 @@ async def curate(
     mark(run, taken, repaired)
     run.progress.done()
     return dataset
+
+
+def check_target(run: Run, stage: str, target_id: str) -> None:
+    """Refuse to add attacks on one target to what was found on another of this run. Raises StoreError.
+
+    What came from elsewhere (a log, another run's findings) names its target in a way of its own, and may be learnt
+    from all the same: a stage is another target's only where this run knows both, or has measured the other itself.
+    """
+    others: set[str] = set()
+    for said in (one for name in stages_of(stage) for one in run.store.conversations(run.name, stage=name)):
+        if said.target_id == target_id:
+            others.clear()
+            break
+        if said.users != "recorded":
+            others.add(said.target_id)
+    measured = run.store.run(run.name).target_id
+    if others and (measured in (*others, target_id) or _is_known(run, target_id)):
+        raise StoreError(
+            f"Run {run.name!r} holds under stage {stage!r} what was found on another target than this one (other"
+            " weights, or asked in another way). Name that one with --target, or this one's own --stage."
+        )
+    run.claim_stage(f"{stage}-more", target_id)
+
+
+def _is_known(run: Run, target_id: str) -> bool:
+    return any(said.target_id == target_id for said in run.store.conversations(run.name))
 
 
 def worth_teaching(run: Run, findings: Sequence[Finding], number: int) -> list[Finding]:
