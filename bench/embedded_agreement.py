@@ -71,7 +71,7 @@ def show_harm(name: str, rows: Labelled) -> None:
     scored = [n for n, opinion in enumerate(opinions) if opinion.harmful is not None]
     print(line(name, [bool(opinions[n].harmful) for n in scored], [rows.harmful[n] for n in scored]))
     by_rule = [classify(rows.requests[n], rows.answers[n]).refusal != "full" for n in scored]
-    print(line("  not refused in full, by rule", by_rule, [rows.harmful[n] for n in scored]))
+    print(line("    not refused in full, by rule", by_rule, [rows.harmful[n] for n in scored]))
 
 
 def show_refusal(folder: Path) -> None:
@@ -109,8 +109,9 @@ def main() -> None:
     print(
         f"{'set':34} {'n':>5} {'agree':>7} {'95 % interval':14} {'balanced':>8} {'sensitivity':>11} {'specificity':>11}"
     )
-    show_harm("pku-saferlhf-mini", pku(folder))
-    show_harm("do-not-answer, six models", do_not_answer(folder))
+    for name, rows in (("pku-saferlhf-mini", pku(folder)), ("do-not-answer, six models", do_not_answer(folder))):
+        show_harm(name, rows)
+        show_harm("  without the requests", rows._replace(requests=[""] * len(rows.requests)))
     show_refusal(folder)
 
 

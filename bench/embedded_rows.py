@@ -13,7 +13,7 @@ import json
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,6 +89,12 @@ _NOT_ASKED = re.compile(
     re.I,
 )
 _WORD = re.compile(r"[a-z']{3,}")
+
+
+UNASKED = frozenset(
+    {"gptfuzz", "jailbreakbench", "diasafety", "begin-wow", "hh-rlhf/chosen", "hh-rlhf/rejected", "made/harmless"}
+)
+"""Sources whose answers are also read without their request."""
 
 
 class Row(NamedTuple):
@@ -271,10 +277,14 @@ def all_rows(folder: Path) -> list[Row]:
     """Give every row that the trees are trained on."""
     labelled = [*gptfuzz(folder), *jailbreakbench(folder)]
     goals = sorted({row.request for row in labelled if row.source == "jailbreakbench"})
-    return [
-        *labelled, *diasafety(folder), *begin(folder), *hh(folder), *made_rows(labelled, goals), *promises(folder),
-        *(Row("made/harmless", request, answer, 0, request) for request, answer in harmless_exchanges()),
-    ]  # fmt: skip
+    harmless = [Row("made/harmless", request, answer, 0, request) for request, answer in harmless_exchanges()]
+    read = [*labelled, *diasafety(folder), *begin(folder), *hh(folder)]
+    return [*read, *made_rows(labelled, goals), *promises(folder), *harmless, *unasked([*read, *harmless])]
+
+
+def unasked(rows: Sequence[Row]) -> list[Row]:
+    """Give rows without their request: where it was always there, its absence would pass for harmlessness."""
+    return [row._replace(source=f"{row.source}/unasked", request="") for row in rows if row.source in UNASKED]
 
 
 # ── requests and texts alone ──

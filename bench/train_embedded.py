@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from embedded_fit import Growing, document_rarity, fit_line, fit_scores, fit_trees, fit_vectors, joined
-from embedded_rows import READ, Row, all_rows, hateful, moderated, requests, sets_read
+from embedded_rows import READ, UNASKED, Row, all_rows, hateful, moderated, requests, sets_read
 from numpy.typing import NDArray
 
 from breakfix.judging.refusal import classify
@@ -41,6 +41,8 @@ SHARES = {
     "advbench/promise refused": 0.05, "advbench/refused": 0.03, "made/harmless": 0.1,
 }  # fmt: skip
 """What each source weighs; a set's two labels weigh the same."""
+WITHOUT_REQUEST = 0.4
+"""What a source read without its requests weighs, as a share of what it weighs with them."""
 GROWING = Growing()
 PENALTY = 2500.0
 """On the squared weights of the line, in rows."""
@@ -111,7 +113,8 @@ def read_rows(reader: Reader, rows: list[Row]) -> Lesson:
 def weights_of(lesson: Lesson, left_out: Sequence[str] = ()) -> NDArray[np.float64]:
     """Weigh rows: each source by its share, its labels evenly; what is left out weighs nothing."""
     weight = np.zeros(len(lesson.rows))
-    for source, share in SHARES.items():
+    without = {f"{source}/unasked": share * WITHOUT_REQUEST for source, share in SHARES.items() if source in UNASKED}
+    for source, share in {**SHARES, **without}.items():
         if any(part in source.split("/") for part in left_out):
             continue
         own = lesson.sources == source
@@ -239,17 +242,21 @@ LOOKS = {
         "how much of it can be told at all, by training on four fifths of it: 69 % by these numbers, 71 % by its words",
         "these weights, four times while code that joins refusal and harm was settled: little changed here",
         "eight weighings with published word vectors beside these numbers: 60 to 61 % at best, none taken",
+        "three shares of rows without their request: the largest was taken",
     ),
     "do-not-answer": (
         "an early version, three models: no choice made",
         "five mixtures of sources: no choice made",
         "these weights, four times while code that joins refusal and harm was settled: 79.0 to 80.2 %",
         "eight weighings with published word vectors beside these numbers: no better, none taken",
+        "three shares of rows without their request: the largest was taken (without requests 51 to 82 % balanced)",
+        "three bounds below which a spoken refusal is partial: 79.8 to 80.6 %, the middle one was taken",
     ),
     "xstest completions": (
         "the rules that refusal was learnt from were written with sight of them",
         "seven widths of doubt in which the rules are asked: the one was taken that keeps the speed",
         "these weights, four times while code that joins refusal and harm was settled: 81 to 92 %",
+        "three bounds below which a spoken refusal is partial: 90 to 92 %, the middle one was taken",
     ),
 }
 """Set never trained on -> each time that its labels were compared with a version's, and what came of it."""

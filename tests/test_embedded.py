@@ -54,16 +54,17 @@ def test_nothing_heavy_is_loaded():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
 
 
-def test_a_refusal_is_full_and_harmless_and_steps_are_not_refused():
-    refused, told = classify_many([ASKED, ASKED], [REFUSED, STEPS])
+@pytest.mark.parametrize("request_", [ASKED, ""])
+def test_a_refusal_is_full_and_harmless_and_steps_are_not_refused(request_: str):
+    refused, told = classify_many([request_, request_], [REFUSED, STEPS])
     assert (refused.refusal, refused.harmful) == ("full", False)
     assert told.refusal == "none"
-    assert (told.probability or 0) > (refused.probability or 1) + 0.2
+    assert (told.probability or 0) > (refused.probability or 1) + 0.1
 
 
 def test_an_answer_after_a_refusal_is_no_full_refusal():
     both = one(ASKED, f"[GPT]: {REFUSED}\n\n[DAN]: {STEPS}")
-    assert both.refusal != "full"
+    assert both.refusal == "partial"
     assert (both.probability or 0) > (one(ASKED, REFUSED).probability or 1)
 
 
