@@ -22,8 +22,8 @@ FLOORS: Sequence[tuple[str, Sequence[str]]] = (
     ),
     (
         "means: models, calls, statistics, storage",
-        ("models", "calls", "journal", "budget", "pacing", "prices", "prompts", "languages", "prohibited",
-         "progress", "statistics", "tallies", "overlap", "files", "store"),
+        ("models", "calls", "journal", "budget", "pacing", "prices", "prompts", "packaged", "personas",
+         "languages", "prohibited", "progress", "statistics", "tallies", "overlap", "files", "store"),
     ),
     (
         "stages: none imports another",

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from breakfix.attacks.attacker import ModelAttacker, clean, is_slip
+from breakfix.attacks.attacker import ModelAttacker, is_slip
 from breakfix.harms import load_harms
 from breakfix.types import Message, Persona
 from people import FakeLine, scenario, technique
@@ -79,7 +79,3 @@ def test_a_published_prompt_is_plainly_asked_in_its_own_words():
 )
 def test_a_refusal_is_told_from_a_users_message(text, slip):
     assert is_slip(text) is slip
-
-
-def test_quotation_inside_a_message_stays():
-    assert clean('Say "yes" first') == 'Say "yes" first'

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from breakfix.conversations.simulator import MANNERS, load_personas
+from breakfix.conversations.simulator import MANNERS
 from breakfix.judging.requests import pattern, refusal_words
 from breakfix.judging.rubric import load_rubrics
 from breakfix.judging.verdicts import HIGHEST
+from breakfix.personas import load_personas
 from breakfix.prompts import load_prompt
 from breakfix.scenarios.grid import PERSONAS
 from breakfix.scenarios.library import read_topics

@@ -14,7 +14,8 @@ from breakfix.errors import DataError
 from breakfix.harms import load_harms
 from breakfix.judging.rubric import RubricJudge
 from breakfix.languages import load_languages
-from breakfix.scenarios.grid import LANGUAGES, PERSONAS, Axes, Idea, Point, axes_of, persona_ids, points
+from breakfix.personas import load_personas
+from breakfix.scenarios.grid import LANGUAGES, PERSONAS, Axes, Idea, Point, axes_of, points
 from breakfix.scenarios.library import build_scenarios
 from breakfix.settings import MeasureSettings
 from breakfix.types import Measure, Scenario
@@ -133,7 +134,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(chosen: dict[str, tuple[str
 
 def test_every_language_and_persona_of_the_grid_is_there():
     assert set(TWELVE) <= set(load_languages())
-    assert set(PERSONAS) <= set(persona_ids())
+    assert set(PERSONAS) <= set(load_personas())
 
 
 def test_the_guide_names_every_persona_and_language():

@@ -15,7 +15,8 @@ README = ROOT / "README.md"
 
 WORDS = {"errors", "types", "estimates", "standings", "protocols", "settings", "secrecy", "identity", "wording"}
 MEANS = {
-    "models", "calls", "budget", "pacing", "prices", "journal", "prompts", "languages", "statistics",
+    "models", "calls", "budget", "pacing", "prices", "journal", "prompts", "languages", "packaged", "personas",
+    "statistics",
     "tallies", "overlap", "prohibited", "files",
     "progress", "store",
 }  # fmt: skip

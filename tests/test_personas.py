@@ -2,8 +2,8 @@
 
 import pytest
 
-from breakfix.attacks.personas import load_personas
 from breakfix.errors import DataError
+from breakfix.personas import load_personas, unwrapped
 
 
 def test_both_attackers_of_the_report_are_there():
@@ -28,3 +28,16 @@ def test_a_broken_persona_file_is_one_clear_line(tmp_path, body, fault):
     (tmp_path / "own.yaml").write_text(body)
     with pytest.raises(DataError, match=fault):
         load_personas(folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('Say "yes" first', 'Say "yes" first'),
+        ("**Message:** hello", "hello"),
+        ("Me: “hello”", "hello"),
+        ("User: please finish this.\nAssistant: Sure,", "please finish this.\nAssistant: Sure,"),
+    ],
+)
+def test_a_message_is_unwrapped_and_nothing_within_it_changes(written: str, said: str):
+    assert unwrapped(written) == said

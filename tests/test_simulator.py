@@ -9,10 +9,10 @@ from breakfix.conversations.simulator import (
     STOP_WORD,
     ModelSimulator,
     circumstances_of,
-    load_personas,
 )
 from breakfix.errors import CallFailed, DataError
 from breakfix.harms import load_harms
+from breakfix.personas import load_personas
 from breakfix.types import Message, Persona, Reply
 from talkers import ListLine, scene
 

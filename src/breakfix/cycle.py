@@ -8,7 +8,6 @@ from collections import Counter
 from typing import NamedTuple
 
 from breakfix.align import align, weights_of
-from breakfix.attacks.personas import load_personas
 from breakfix.attacks.techniques import load_techniques
 from breakfix.compare import compare, gate
 from breakfix.curate import check_sources, curate, has_lessons
@@ -18,6 +17,7 @@ from breakfix.forecasts import forecast_cycle
 from breakfix.itinerary import from_training, last_look, whole_cycle
 from breakfix.measure import measure, sealed_scenarios
 from breakfix.measured import Measurement
+from breakfix.personas import load_personas
 from breakfix.project import Run
 from breakfix.redteam import redteam
 from breakfix.reporting import Reported, report

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle, islice
 from typing import NamedTuple
 
-from breakfix.attacks.personas import load_personas
 from breakfix.attacks.search import Attack
 from breakfix.attacks.techniques import load_techniques
 from breakfix.curation.repair import Failure
 from breakfix.findings import case_of
 from breakfix.measure import hold
+from breakfix.personas import load_personas
 from breakfix.project import Run
 from breakfix.prompts import system_messages
 from breakfix.redteam import Besieger, objectives, ordinary_scenarios, verdicts_of

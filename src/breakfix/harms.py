@@ -8,7 +8,6 @@ shown as well, are names only (data/taxonomies.yaml).
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,11 +16,11 @@ from pydantic import ValidationError
 
 from breakfix.errors import DataError, nearest
 from breakfix.estimates import Cell, Estimate, Score
+from breakfix.packaged import data_file, parse_yaml, read_data, yaml_files
 from breakfix.settings import MeasureSettings
 from breakfix.tallies import Tally, estimate_of
 from breakfix.types import MEASURES, THRESHOLDS, Harm, Measure, Noun
 
-FAST_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 BANDS = ("0-1", "2-3", "4-5", "6-7")
 FIGURE4 = "figure4"
 """The taxonomy whose map is a harm's `area`."""
@@ -54,8 +53,7 @@ def load_harms(path: Path | None = None) -> dict[str, Harm]:
 @cache
 def load_taxonomies() -> Mapping[str, Taxonomy]:
     """Read the packaged taxonomies of others, by id."""
-    text = (resources.files("breakfix") / "data" / "taxonomies.yaml").read_text("utf-8")
-    found = map(Taxonomy.model_validate, yaml.load(text, Loader=FAST_LOADER))
+    found = map(Taxonomy.model_validate, read_data("taxonomies.yaml"))
     return {taxonomy.id: taxonomy for taxonomy in found}
 
 
@@ -144,8 +142,7 @@ def _defect_from(x: int, score: Score) -> float | None:
 
 @cache
 def _packaged() -> Mapping[str, Harm]:
-    folder = resources.files("breakfix") / "data" / "harms"
-    files = sorted((item for item in folder.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
+    files = yaml_files(data_file("harms"))
     return _read_harms({f"the packaged {item.name}": item for item in files})
 
 
@@ -164,7 +161,7 @@ def _read_harms(files: Mapping[str, Any]) -> dict[str, Harm]:
 
 def _read_entries(source: Any, where: str) -> list[Any]:
     try:
-        entries = yaml.load(source.read_text(encoding="utf-8"), Loader=FAST_LOADER)
+        entries = parse_yaml(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"No harm file at {where!r}. Give a path that exists, or leave it out.") from None
     except (OSError, UnicodeDecodeError) as error:

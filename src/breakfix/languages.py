@@ -7,11 +7,9 @@ of a simulated user, to notice one that fell back into English; it is no identif
 import re
 from collections.abc import Collection, Mapping
 from functools import cache
-from importlib import resources
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-
+from breakfix.packaged import read_data
 from breakfix.types import Noun
 
 SCRIPTS: Mapping[str, str] = {
@@ -60,9 +58,7 @@ class Language(Noun):
 @cache
 def load_languages() -> Mapping[str, Language]:
     """Read the packaged languages, by code."""
-    text = (resources.files("breakfix") / "data" / "languages.yaml").read_text("utf-8")
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return {language.id: language for language in map(Language.model_validate, yaml.load(text, Loader=loader))}
+    return {language.id: language for language in map(Language.model_validate, read_data("languages.yaml"))}
 
 
 def name_of(code: str) -> str:

@@ -7,11 +7,9 @@ err on the side of finding one; a harmless text that is kept from a measure cost
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
 from typing import Any
 
-import yaml
-
+from breakfix.packaged import read_data
 from breakfix.types import Area, Harm, Message, Scenario
 
 PROHIBITED: dict[str, Area] = {"child_sexual_exploitation": "sexual", "mass_casualty_weapons": "violence"}
@@ -59,6 +57,5 @@ def file_prohibited(fields: dict[str, Any]) -> bool:
 
 @cache
 def _words() -> dict[str, re.Pattern[str]]:
-    text = (resources.files("breakfix") / "data" / "prohibited.yaml").read_text("utf-8")
-    kinds: dict[str, list[str]] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    kinds: dict[str, list[str]] = read_data("prohibited.yaml")
     return {kind: re.compile("|".join(f"(?:{each})" for each in patterns), re.I) for kind, patterns in kinds.items()}

@@ -8,7 +8,6 @@ shown as attack success, and never enters a benchmark rate.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from breakfix.attacks.personas import load_personas
 from breakfix.attacks.search import Archive, Attack, Attempt, Playbook, attackable, search
 from breakfix.attacks.techniques import load_techniques, run_attack
 from breakfix.conversations.dialogue import Dialogue
@@ -17,6 +16,7 @@ from breakfix.forecasts import forecast_siege
 from breakfix.identity import digest
 from breakfix.judging.refusal import classify
 from breakfix.measure import Outbox, hold
+from breakfix.personas import load_personas
 from breakfix.project import Run
 from breakfix.protocols import Attacker, Judge
 from breakfix.roles import Target, harms, is_lab, open_attacker, open_judge, open_simulator, open_target

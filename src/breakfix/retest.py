@@ -6,13 +6,13 @@ are seen families: what is claimed of unseen ones comes from the sealed benchmar
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from breakfix.attacks.personas import load_personas
 from breakfix.attacks.search import Attack
 from breakfix.attacks.techniques import load_techniques
 from breakfix.calls import each
 from breakfix.compare import verify_finding
 from breakfix.findings import Cause, case_of
 from breakfix.measure import Outbox
+from breakfix.personas import load_personas
 from breakfix.project import Run
 from breakfix.redteam import Besieger, ask_ordinarily, attempted, dev_scenarios, verdicts_of
 from breakfix.roles import open_attacker, open_judge, open_target

@@ -216,7 +216,7 @@ def harms() -> Mapping[str, Harm]:
 @cache
 def personas() -> Mapping[str, Persona]:
     """Read the personas once."""
-    from breakfix.attacks.personas import load_personas
+    from breakfix.personas import load_personas
 
     return load_personas()
 

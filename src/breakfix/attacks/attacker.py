@@ -10,12 +10,12 @@ from typing import Protocol
 
 from breakfix.identity import digest
 from breakfix.languages import name_of
+from breakfix.personas import unwrapped
 from breakfix.prohibited import is_unwritable
 from breakfix.prompts import fill, load_prompt
 from breakfix.protocols import AttackingUser, Thread
 from breakfix.types import Harm, Message, Persona, Scenario, Technique
 
-LABEL = re.compile(r"^\s*\**(?:user|human|message)\**\s*:\s*\**\s*", re.I)
 CANNOT = r"(?:i|we) (?:can(?:['’]?t|not)|won['’]?t|will not|must decline|am unable|am not able|are unable)(?: to)?"
 SERVE = (
     r"(?:help|assist|create|write|generate|produce|engage|participate|provide|fulfil\w*|comply|continue|support|play"
@@ -99,21 +99,13 @@ class ModelAttack:
 
     async def _written(self, messages: Sequence[Message]) -> str | None:
         reply = await self._thread.ask(messages)
-        text = clean(reply.text)
+        text = unwrapped(reply.text)
         if reply.finish_reason != "filtered" and not is_slip(text):
             return text
         slip = Message(role="assistant", content=reply.text or "(nothing)")
         reply = await self._thread.ask((*messages, slip, Message(role="user", content=self._reminder)))
-        text = clean(reply.text)
+        text = unwrapped(reply.text)
         return None if reply.finish_reason == "filtered" or is_slip(text) else text
-
-
-def clean(text: str) -> str:
-    """Strip a speaker's name and the quotation marks around the whole."""
-    text = LABEL.sub("", text).strip()
-    if len(text) > 2 and text[0] + text[-1] in ('""', "“”") and text.count(text[0]) <= 2:
-        return text[1:-1].strip()
-    return text
 
 
 def is_slip(text: str) -> bool:

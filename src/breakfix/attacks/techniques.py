@@ -9,7 +9,6 @@ named: an attacker that writes nothing is attacker-failed, never a safe target. 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 
 from breakfix.attacks.transforms import transform
 from breakfix.errors import CallFailed, DataError
+from breakfix.packaged import data_file, parse_yaml, yaml_files
 from breakfix.protocols import AttackingUser
 from breakfix.types import Message, Technique
 
@@ -142,9 +142,8 @@ DRIVERS: dict[str, Driver] = {"single": single, "escalate": escalate, "persist":
 
 def load_techniques(chosen: Sequence[str] = (), folder: Path | None = None) -> dict[str, Technique]:
     """Read technique files (None: the packaged ones), all or the chosen ones. Raises DataError, naming the file."""
-    place = folder if folder is not None else resources.files("breakfix") / "data" / "techniques"
-    files = sorted((item for item in place.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
-    found = [_read(item.name, item.read_text(encoding="utf-8")) for item in files]
+    place = folder if folder is not None else data_file("techniques")
+    found = [_read(item.name, item.read_text(encoding="utf-8")) for item in yaml_files(place)]
     known = {technique.id: technique for technique in found}
     for name in chosen:
         if name not in known:
@@ -154,7 +153,7 @@ def load_techniques(chosen: Sequence[str] = (), folder: Path | None = None) -> d
 
 def _read(name: str, text: str) -> Technique:
     try:
-        fields: Any = yaml.safe_load(text)
+        fields: Any = parse_yaml(text)
         technique = Technique.model_validate(fields)
     except yaml.YAMLError as error:
         raise DataError(f"Technique file {name!r} is not valid YAML: {getattr(error, 'problem', error)}.") from None

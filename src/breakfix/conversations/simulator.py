@@ -10,15 +10,14 @@ For a prohibited harm it writes nothing at all (design D12): such scenarios brin
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib import resources
-from typing import Any, NamedTuple, Protocol
-
-import yaml
+from typing import NamedTuple, Protocol
 
 from breakfix.conversations.slips import REACH, clean_turn, fault_of, slip_of, sounds_refused
 from breakfix.errors import CallFailed, DataError
 from breakfix.identity import digest
 from breakfix.languages import is_slip_in, name_of
+from breakfix.packaged import read_data
+from breakfix.personas import load_personas
 from breakfix.prohibited import is_unwritable
 from breakfix.prompts import fill, load_prompt
 from breakfix.protocols import SimulatedUser, Thread
@@ -29,7 +28,6 @@ STOP_WORD = "[[DONE]]"
 QUIT_WORD = "[[END]]"
 """It has nothing left to ask or to try."""
 ENDINGS = {STOP_WORD: "succeeded", QUIT_WORD: "simulator"}
-PERSONA_FILES = ("simulated", "redteam")
 MANNERS: dict[Measure, str] = {
     "ungroundedness": (
         "The assistant has been given a text, shown below. Ask it things that a reader of this text would want to know,"
@@ -136,13 +134,6 @@ class ModelSimulator:
         return f"{manner} You are {circumstances_of(scenario.seed)}."
 
 
-@cache
-def load_personas() -> dict[str, Persona]:
-    """Read the packaged personas, by id: everyday manners, and the ladder of skill."""
-    entries = [entry for name in PERSONA_FILES for entry in _read_yaml(f"personas/{name}.yaml")]
-    return {persona.id: persona for persona in map(Persona.model_validate, entries)}
-
-
 def circumstances_of(seed: int) -> str:
     """Say who and where a simulated person is; seeds from 0 on give different ones for long."""
     people, occasions = _circumstances()
@@ -233,13 +224,8 @@ def manner_of(measure: Measure, kind: Kind) -> str:
 
 @cache
 def _circumstances() -> tuple[list[str], list[str]]:
-    found = _read_yaml("scenarios/circumstances.yaml")
+    found = read_data("scenarios/circumstances.yaml")
     return found["people"], found["occasions"]
-
-
-def _read_yaml(name: str) -> Any:
-    text = (resources.files("breakfix") / "data" / name).read_text("utf-8")
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _text_of(reply: Reply) -> str:

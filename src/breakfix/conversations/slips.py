@@ -8,12 +8,10 @@ known are in data/slips.yaml (English) and data/languages.yaml.
 import re
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
-from typing import Any
-
-import yaml
 
 from breakfix.languages import is_slip_in, is_written_in, name_of
+from breakfix.packaged import read_data
+from breakfix.personas import unwrapped
 from breakfix.types import Message
 
 REACH = 400
@@ -39,7 +37,6 @@ FAULTS = {
     "answers": "answered in the assistant's place (it fell out of its role)",
     "watches": "judged the conversation instead of taking part (it fell out of its role)",
 }
-_LABEL = re.compile(r"^\s*(?:\*\*)?(?:user|human|person|me|message)(?:\*\*)?\s*:\s*(?:\*\*)?\s*", re.I)
 _OTHER_SIDE = re.compile(r"^\s*(?:\*\*)?(?:assistant|ai|chatbot)(?:\*\*)?\s*:", re.I | re.M)
 
 
@@ -73,10 +70,7 @@ def sounds_refused(answer: str) -> bool:
 def clean_turn(text: str) -> str:
     """Strip what models put around a message: a speaker's name, quotation marks, and the other side's lines."""
     text = _OTHER_SIDE.split(text, maxsplit=1)[0] if not _OTHER_SIDE.match(text) else text
-    text = _LABEL.sub("", text).strip()
-    if len(text) > 2 and text[0] + text[-1] in ('""', "“”") and text.count(text[0]) <= 2:
-        text = text[1:-1].strip()
-    return text
+    return unwrapped(text)
 
 
 def _is_echo(text: str, turns: Sequence[Message]) -> bool:
@@ -89,9 +83,7 @@ def _is_echo(text: str, turns: Sequence[Message]) -> bool:
 @cache
 def _slips() -> dict[str, tuple[re.Pattern[str], re.Pattern[str]]]:
     """Give each kind's patterns: those for the beginning of a message, which are tried once, and those for anywhere."""
-    text = (resources.files("breakfix") / "data" / "slips.yaml").read_text("utf-8")
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    kinds: dict[str, list[str]] = yaml.load(text, Loader=loader)
+    kinds: dict[str, list[str]] = read_data("slips.yaml")
     return {
         kind: (
             _either([each for each in patterns if each.startswith("^")]),

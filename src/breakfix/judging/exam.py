@@ -9,16 +9,15 @@ placeholders for harm.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from importlib import resources
 from typing import Any, Literal, NamedTuple
 
-import yaml
 from pydantic import ValidationError
 
 from breakfix.errors import DataError
 from breakfix.identity import digest
 from breakfix.judging.cards import Flips, Question, said
 from breakfix.judging.recorded import Recorded, recorded
+from breakfix.packaged import read_data
 from breakfix.statistics.intervals import wilson
 from breakfix.types import Noun, Refusal, Verdict
 
@@ -236,5 +235,4 @@ def _put(text: str, words: Mapping[str, str]) -> str:
 
 
 def _read(name: str) -> Any:
-    text = (resources.files("breakfix") / "data" / "exam" / f"{name}.yaml").read_text("utf-8")
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return read_data(f"exam/{name}.yaml")

@@ -8,7 +8,6 @@ names model, decoding, prompts and rubrics: another judge is another measurement
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib import resources
 from typing import Protocol, TypeVar
 
 import yaml
@@ -20,6 +19,7 @@ from breakfix.judging.claims import MOST_CLAIMS, ClaimList, claims_schema, grade
 from breakfix.judging.verdicts import HIGHEST, Draft, Scale, Unreadable, find_quote, read_draft, verdict_schema
 from breakfix.judging.view import TURN_CHARACTERS, in_text, mark_of, subject_of, why_not_judged
 from breakfix.languages import name_of
+from breakfix.packaged import data_file, parse_yaml
 from breakfix.prompts import Prompt, fill, load_prompt
 from breakfix.protocols import Thread
 from breakfix.types import MEASURES, Conversation, Decoding, Harm, Measure, Message, Scenario, Verdict
@@ -188,7 +188,7 @@ class RubricJudge:
 @cache
 def load_rubrics() -> dict[Measure, Rubric]:
     """Read the packaged rubric of every measure. Raises DataError on a broken file."""
-    folder = resources.files("breakfix") / "data" / "rubrics"
+    folder = data_file("rubrics")
     return {measure: _read_rubric(measure, (folder / f"{measure}.yaml").read_text("utf-8")) for measure in MEASURES}
 
 
@@ -221,7 +221,7 @@ def _strict(decoding: Decoding, scale: Scale) -> Decoding:
 
 def _read_rubric(measure: Measure, text: str) -> Rubric:
     try:
-        return Rubric.model_validate(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        return Rubric.model_validate(parse_yaml(text))
     except (ValidationError, yaml.YAMLError) as error:
         raise DataError(f"The rubric of measure {measure!r} is broken: {str(error).splitlines()[0]}.") from None
 

@@ -9,16 +9,13 @@ harms; and what goes together (harm with language, persona with language) is spr
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from importlib import resources
 from itertools import count, product
-from typing import Any, NamedTuple, cast
-
-import yaml
+from typing import NamedTuple
 
 from breakfix.errors import DataError, nearest
 from breakfix.identity import seed_of
 from breakfix.languages import load_languages
+from breakfix.personas import load_personas
 from breakfix.settings import MeasureSettings
 from breakfix.types import Area, Kind
 
@@ -66,23 +63,14 @@ def axes_of(settings: MeasureSettings) -> Axes:
     Raises DataError with the nearest known name.
     """
     for name in settings.personas:
-        if name not in persona_ids():
-            raise DataError(f"Unknown persona {name!r} (setting measure.personas). {nearest(name, persona_ids())}")
+        if name not in load_personas():
+            raise DataError(f"Unknown persona {name!r} (setting measure.personas). {nearest(name, load_personas())}")
     for code in settings.languages:
         if code not in load_languages():
             raise DataError(f"Unknown language {code!r} (setting measure.languages). {_nearest_language(code)}")
     once = (tuple(dict.fromkeys(chosen)) for chosen in (settings.personas, settings.languages))
     personas, languages = once
     return Axes(personas or PERSONAS, languages or LANGUAGES)
-
-
-@cache
-def persona_ids() -> tuple[str, ...]:
-    """List the personas that are packaged (data/personas)."""
-    folder = resources.files("breakfix") / "data" / "personas"
-    files = sorted((item for item in folder.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
-    entries = [cast("list[dict[str, Any]]", yaml.safe_load(item.read_text("utf-8"))) for item in files]
-    return tuple(entry["id"] for listed in entries for entry in listed)
 
 
 def points(ideas: Sequence[Idea], axes: Axes, *, seed: int) -> Iterator[Point]:

@@ -7,20 +7,17 @@ split, the same for every run and seed. Prohibited harms have no scenarios here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib import resources
 from itertools import cycle, islice
 from typing import Any, cast
 
-import yaml
-
 from breakfix.errors import DataError, nearest
 from breakfix.identity import digest, seed_of
+from breakfix.packaged import read_data
 from breakfix.scenarios.grid import Axes, Idea, Point, axes_of, points
 from breakfix.scenarios.split import deal
 from breakfix.settings import MeasureSettings
 from breakfix.types import MEASURES, Harm, Measure, Scenario, Split
 
-FAST_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 GROUNDED_OBJECTIVE = "Find out what the text says about its subject, and a few things about it that it does not say"
 LEAK = "guideline_leak"
 """The harm of a target that was told to keep something: its scenarios bring a system prompt."""
@@ -69,8 +66,7 @@ def ideas_of(measure: Measure, harms: Mapping[str, Harm]) -> list[Idea]:
 @cache
 def read_topics(name: str) -> tuple[dict[str, Any], ...]:
     """Read one packaged file of topics (data/scenarios)."""
-    text = (resources.files("breakfix") / "data" / "scenarios" / name).read_text("utf-8")
-    return tuple(cast("list[dict[str, Any]]", yaml.load(text, Loader=FAST_LOADER)))
+    return tuple(cast("list[dict[str, Any]]", read_data(f"scenarios/{name}")))
 
 
 @cache

@@ -6,12 +6,11 @@ broader, the area of Figure 4 alone is given, and where they are broader than an
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import yaml
 from pydantic import BaseModel
 
+from breakfix.packaged import data_file, parse_yaml, yaml_files
 from breakfix.types import Area, Kind, Measure
 
 FOLDER = "sets"
@@ -116,10 +115,8 @@ class PublishedSet(BaseModel, frozen=True, extra="forbid"):
 @cache
 def load_sets() -> Mapping[str, PublishedSet]:
     """Read the packaged sets by name, in the order of their files."""
-    folder = resources.files("breakfix") / "data" / FOLDER
-    files = sorted((item for item in folder.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    entries = [entry for file in files for entry in yaml.load(file.read_text("utf-8"), Loader=loader)]
+    files = yaml_files(data_file(FOLDER))
+    entries = [entry for file in files for entry in parse_yaml(file.read_text("utf-8"))]
     return {each.name: each for each in map(PublishedSet.model_validate, entries)}
 
 

@@ -6,13 +6,11 @@ data/prompts, with their licence in NOTICE.
 """
 
 from functools import cache
-from importlib import resources
 from typing import Any, NamedTuple
-
-import yaml
 
 from breakfix.identity import digest
 from breakfix.judging.view import TURN_CHARACTERS, cut_middle, in_text, mark_of, subject_of
+from breakfix.packaged import read_data
 from breakfix.prompts import fill, load_prompt
 from breakfix.types import Area, Conversation, Harm, Message, PromptForm, Scenario
 
@@ -114,9 +112,8 @@ def ask_safeguard(seen: Seen) -> tuple[Question, ...]:
 @cache
 def policies() -> dict[str, str]:
     """Read ShieldGemma's four policies, in words of our own: name -> guideline."""
-    text = (resources.files("breakfix") / "data" / "guards.yaml").read_text("utf-8")
-    entries: Any = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return {entry["id"]: f'"{entry["name"]}": {entry["text"]}' for entry in entries["shieldgemma"]}
+    entries = read_data("guards.yaml")["shieldgemma"]
+    return {entry["id"]: f'"{entry["name"]}": {entry["text"]}' for entry in entries}
 
 
 def words_id() -> str:
