@@ -81,8 +81,8 @@ def test_the_loss_falls_and_dpo_starts_where_sft_ended(run):
 
 
 def test_progress_is_told_while_it_runs(run):
-    assert [row["stage"] for row in run.progress] == ["sft"] * 49 + ["dpo"] * 7
-    assert run.progress[0]["step"] == 0 and run.progress[0]["steps"] == 48
+    assert [row["stage"] for row in run.progress] == ["loading", *["sft"] * 49, *["dpo"] * 7]
+    assert run.progress[1]["step"] == 0 and run.progress[1]["steps"] == 48
     assert all({"stage", "step", "steps"} <= row.keys() for row in run.progress)
 
 
@@ -172,8 +172,9 @@ def test_after_kill_nine_the_rerun_continues_to_the_very_same_weights_and_an_int
 
     with pytest.raises(Interrupted):
         run_alignment(run.base, run.dataset, settings, tmp_path, progress=stop_in_dpo, stop=stop)
-    assert told[0]["step"] >= 4, "SFT went on from a checkpoint"
-    assert not is_running(told[0]["pid"])
+    assert told[0]["stage"] == "loading"
+    assert told[1]["step"] >= 4, "SFT went on from a checkpoint"
+    assert not is_running(told[1]["pid"])
     resumed = json.loads((tmp_path / "sft" / "done.json").read_text())
     whole = json.loads((run.out / "sft" / "done.json").read_text())
     assert resumed["resumed_from"] >= 4

@@ -27,6 +27,7 @@ def test_one_round_is_foreseen_stage_by_stage():
         "measure base-dev",
         "attack base-more",
         "curate round 1",
+        "loading round 1",
         "sft round 1",
         "dpo round 1",
         "measure round-1-sft",

@@ -54,14 +54,14 @@ async def in_thread(work: Callable[[], Checkpoint], stop: Event) -> Checkpoint:
 
 
 def shown(run: Run, number: int) -> Callable[[Mapping[str, Any]], None]:
-    """Show training steps as progress, a stage for SFT and one for DPO."""
+    """Show training steps as progress, a stage for SFT and one for DPO, and one while the libraries are loaded."""
     at: dict[str, int] = {}
 
     def tell(row: Mapping[str, Any]) -> None:
         name, step = str(row["stage"]), int(row.get("step", 0))
         if name not in at:
             at[name] = 0
-            run.progress.stage(f"{name} round {number}", int(row["steps"]))
+            run.progress.stage(f"{name} round {number}", int(row["steps"]) or None)
         facts = {key: float(row[key]) for key in ("loss", "margin") if row.get(key) is not None}
         run.progress.advance(max(0, step - at[name]), **facts)
         at[name] = max(step, at[name])

@@ -20,6 +20,8 @@ LATER = 0.25
 """What is left to repair after a round, as a share of what its settings would take: so it went in the lab."""
 MORE = 0.5
 """Attacks made again for more of the same failures, for each repair that is wanted."""
+LOADING_S = 10.0
+"""What it takes to start a training process, torch and TRL: 8 to 15 s on a CPU."""
 REPORT_S = 2.0
 
 
@@ -82,6 +84,8 @@ def _ordinary(settings: CycleSettings, stage: str) -> Iterator[Leg]:
 
 def _training(settings: CycleSettings, number: int, *, examples: int, pairs: int) -> Iterator[Leg]:
     recipe = resolve_recipe(settings.align)
+    if (recipe.sft.enabled and examples) or (recipe.dpo.enabled and pairs):
+        yield Leg(f"loading round {number}", seconds=LOADING_S)
     for name, own, rows, weight in (("sft", recipe.sft, examples, 1.0), ("dpo", recipe.dpo, pairs, DPO_FOR_SFT)):
         if own.enabled and rows:
             batch = _batch(own)

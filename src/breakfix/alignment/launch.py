@@ -28,6 +28,8 @@ from breakfix.settings import AlignSettings
 from breakfix.types import Checkpoint, Example, Pair
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
+LOADING = "loading"
+"""What is told as stage until the training process has begun the first."""
 LOOK_EVERY_S = 0.1
 GRACE_S = 20.0
 """How long a stopped training may take to save before it is killed."""
@@ -78,10 +80,11 @@ def run_alignment(
 ) -> Checkpoint:
     """Post-train `base` (a weights folder) on a dataset folder: SFT, then DPO, into `out`.
 
-    `progress` is given dicts with stage, step, steps and, once there is one, loss. A stage without rows, or switched
-    off, is left out, and the manifest says so. Raises TrainingError with one line (the log is out/train.log),
-    MissingExtra, ModelError, DataError. Setting `stop` from another thread (or an interrupt in this one) lets the
-    training save, ends it, and raises Interrupted; the same call continues.
+    `progress` is given dicts with stage, step, steps and, once there is one, loss; the first, of no steps, says that
+    the training process was started and is loading. A stage without rows, or switched off, is left out, and the
+    manifest says so. Raises TrainingError with one line (the log is out/train.log), MissingExtra, ModelError,
+    DataError. Setting `stop` from another thread (or an interrupt in this one) lets the training save, ends it, and
+    raises Interrupted; the same call continues.
     """
     require_libraries()
     settings = resolve_recipe(settings)
@@ -127,7 +130,8 @@ def plan_stages(base: Path, dataset: Path, settings: AlignSettings, out: Path) -
 def _rows_digest(file: Path) -> str:
     """Hash a file of rows; empty if it is absent or holds none."""
     try:
-        has_rows = file.stat().st_size > 0 and any(line.strip() for line in file.open("rb"))
+        with file.open("rb") as lines:
+            has_rows = any(line.strip() for line in lines)
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -151,6 +155,7 @@ def _train(job: Job, out: Path, progress: Progress, stop: Event) -> None:
             start_new_session=True,
         )
         try:
+            progress({"stage": LOADING, "step": 0, "steps": 0})
             _follow(child, job.progress, progress, stop)
         except BaseException:
             _stop(child, is_training=job.progress.exists())

@@ -115,11 +115,28 @@ def recorder(plan: StagePlan, progress: Path, is_stopped: Callable[[], bool]) ->
             tell(progress, stage=plan.name, steps=state.max_steps, **row)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> Any:
-            if is_stopped():
+            if any_stopped(is_stopped):
                 control.should_save = control.should_training_stop = True
             return control
 
     return Recorder()
+
+
+def any_stopped(is_stopped: Callable[[], bool]) -> bool:
+    """Tell whether any process of a training was told to stop, for one of several alone hears it.
+
+    All must ask at the same point: they wait for each other here.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return is_stopped()
+    import torch
+    from torch import distributed
+
+    if not distributed.is_initialized():
+        return is_stopped()
+    told = torch.tensor(int(is_stopped()), device="cuda" if "nccl" in distributed.get_backend() else "cpu")
+    distributed.all_reduce(told, op=distributed.ReduceOp.MAX)
+    return bool(told.item())
 
 
 def run_stage(
@@ -128,7 +145,7 @@ def run_stage(
     """Train from the last training checkpoint or from the start, save, and mark the stage done."""
     begin, resumed = time.monotonic(), last_checkpoint(plan)
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    if is_stopped() and trainer.state.global_step < trainer.state.max_steps:
+    if any_stopped(is_stopped) and trainer.state.global_step < trainer.state.max_steps:
         raise Interrupted(f"stopped at step {trainer.state.global_step}")
     raw = plan.trainer / "final"
     trainer.save_model(str(raw))

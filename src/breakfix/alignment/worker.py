@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 
 from breakfix.alignment.checkpoints import Job, StagePlan, is_done, make_ready, write_json
+from breakfix.alignment.training import any_stopped
 from breakfix.errors import BreakfixError, Interrupted
 
 STOPPED = 143
@@ -44,7 +45,7 @@ def main(job_file: str) -> int:
 def _run(plan: StagePlan, job: Job, stop: threading.Event) -> None:
     if is_done(plan):
         return
-    if stop.is_set():
+    if any_stopped(stop.is_set):
         raise Interrupted("stopped between two stages")
     if os.environ.get("RANK", "0") == "0":
         make_ready(plan)
