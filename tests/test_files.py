@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from breakfix.files import write_whole
+from breakfix.files import draft_of, write_whole
 
 
 def test_several_writers_of_one_file_do_not_meet(tmp_path: Path):
@@ -22,4 +22,14 @@ def test_what_cannot_be_put_in_place_is_taken_away_again(tmp_path: Path):
     path.mkdir()
     with pytest.raises(OSError, match="taken"):
         write_whole(path, b"x")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_draft_that_was_not_finished_leaves_the_old_file(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    write_whole(path, b"old")
+    with pytest.raises(ValueError, match="broken row"), draft_of(path) as draft:
+        draft.write_bytes(b"half")
+        raise ValueError("broken row")
+    assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -10,7 +10,6 @@ A stage's key is the hash of its parent, its rows and its settings. Nothing here
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from breakfix.files import write_whole
 from breakfix.identity import digest
 from breakfix.models.weight_files import read_json
 from breakfix.settings import AlignSettings
@@ -102,9 +102,7 @@ def last_checkpoint(plan: StagePlan) -> Path | None:
 
 def write_json(path: Path, tree: Mapping[str, Any]) -> None:
     """Write a JSON file in one step: a reader sees the old file or the new one."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(tree, indent=1, default=str) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, (json.dumps(tree, indent=1, default=str) + "\n").encode())
 
 
 def _is_whole(checkpoint: Path) -> bool:

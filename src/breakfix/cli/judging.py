@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
@@ -290,23 +290,19 @@ async def _write(opened: "Opened", entries: "Iterable[Recorded]", stream: IO[byt
 def _lines(path: Path | None) -> Generator[IO[bytes]]:
     """Give where lines go: standard output, or a file that appears whole or not at all. Raises DataError."""
     from breakfix.errors import DataError
+    from breakfix.files import draft_of
 
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = part.open("wb")
-    except OSError as error:
-        raise DataError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another --out.") from None
-    try:
-        with stream:
-            yield stream
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = stack.enter_context(stack.enter_context(draft_of(path)).open("wb"))
+        except OSError as error:
+            raise DataError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another --out.") from None
+        yield stream
 
 
 def _show_card(card: "JudgeCard") -> None:

@@ -18,7 +18,7 @@ from breakfix.errors import BreakfixError, DataError, StoreError
 from breakfix.eval_logs.foreign import Meaning
 from breakfix.eval_logs.reading import TARGET, Opened, models_of, open_log, told_in_log
 from breakfix.eval_logs.samples import Told
-from breakfix.files import write_whole
+from breakfix.files import draft_of, write_whole
 from breakfix.project import SETTINGS, Project
 from breakfix.settings import CycleSettings, dump_settings
 from breakfix.types import Conversation
@@ -126,13 +126,11 @@ def _publish(file: IO[bytes], path: Path) -> None:
     file.seek(0)
     brought = {orjson.loads(line)["conversation_id"] for line in file}
     file.seek(0)
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as target:
+        with draft_of(path) as draft, draft.open("wb") as target:
             target.writelines(_others(path, brought))
             shutil.copyfileobj(file, target)
-        part.replace(path)
     except OSError as error:
         raise DataError(f"Cannot write {str(path)!r}: {error.strerror}. Give another place with --out.") from None
 

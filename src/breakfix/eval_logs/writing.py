@@ -7,7 +7,6 @@ The file is written sample by sample, so a run of any length needs little memory
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from importlib import metadata
 from itertools import groupby
 from operator import itemgetter
@@ -20,6 +19,7 @@ from pydantic import BaseModel
 from breakfix.errors import DataError
 from breakfix.estimates import Estimate, Label
 from breakfix.eval_logs.samples import KEPT, SCORER, Told, need_inspect, sample_of
+from breakfix.files import draft_of
 from breakfix.identity import digest, version
 from breakfix.measured import Measurement, read_measured
 from breakfix.project import Run
@@ -42,20 +42,18 @@ def write_log(run: Run, path: Path) -> int:
     The file appears whole or not at all. Raises MissingExtra, or DataError where it cannot be written.
     """
     need_inspect("Export as an Inspect log")
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with ZipFile(part, "w", ZIP_DEFLATED) as archive, tempfile.TemporaryFile() as summaries:
-            count = _write(run, archive, summaries)
-        part.replace(path)
+        with (
+            draft_of(path) as draft,
+            ZipFile(draft, "w", ZIP_DEFLATED) as archive,
+            tempfile.TemporaryFile() as summaries,
+        ):
+            return _write(run, archive, summaries)
     except OSError as error:
         raise DataError(
             f"Cannot write {str(path)!r}: {error.strerror}. Free some space or choose another --to."
         ) from None
-    finally:
-        with suppress(OSError):  # a folder that is none has no such file either
-            part.unlink()
-    return count
 
 
 class Known(NamedTuple):

@@ -6,7 +6,6 @@ spreadsheet would take for a formula has a ' before it (OWASP, CSV Injection): a
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -16,6 +15,7 @@ import orjson
 
 from breakfix.errors import DataError, MissingExtra
 from breakfix.estimates import Label
+from breakfix.files import draft_of
 from breakfix.store.store import Store
 from breakfix.types import Checkpoint, Conversation, Dataset, Finding, Noun, Scenario, Verdict
 
@@ -41,19 +41,14 @@ def export_rows(store: Store, run: str, kind: RowKind, *, path: Path, form: File
     store.run(run)
     noun, read = KINDS[kind]
     rows = (each.model_dump(mode="json") for each in read(store, run))
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        count = WRITERS[form](rows, list(noun.model_fields), part)
-        part.replace(path)
+        with draft_of(path) as draft:
+            return WRITERS[form](rows, list(noun.model_fields), draft)
     except OSError as error:
         raise DataError(
             f"Cannot write {str(path)!r}: {error.strerror}. Free some space or choose another --out."
         ) from None
-    finally:
-        with suppress(OSError):  # a folder that is none has no such file either
-            part.unlink()
-    return count
 
 
 def _write_jsonl(rows: Iterator[dict[str, Any]], fields: list[str], path: Path) -> int:
