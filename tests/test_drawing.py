@@ -46,5 +46,5 @@ def test_labels_break_at_spaces():
 def test_paper_is_light_whatever_the_screen_is():
     sheet = resources.files("breakfix").joinpath("data/static/report.css").read_text()
     homes = re.findall(r"@media ([^{]*)\{\s*:root[^{]*\{\s*color-scheme: dark", sheet)
-    assert len(homes) == sheet.count("color-scheme: dark") == 2
+    assert len(homes) == sheet.count("  color-scheme: dark;") == 2
     assert all(home.startswith("screen") for home in homes)
