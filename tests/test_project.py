@@ -28,6 +28,12 @@ class Noting(Silent):
         self.notes.append(text)
 
 
+class Remarking(FakeModel):
+    """Has something to say of how it answers."""
+
+    remarks = ("it draws as it likes",)
+
+
 @pytest.mark.parametrize(
     ("outcomes", "told"),
     [
@@ -62,9 +68,6 @@ def test_calls_that_did_not_go_as_wished_are_told_at_the_end_and_kept(
 
 
 def test_what_a_model_remarks_on_is_told_while_the_run_goes_on(tmp_path: Path):
-    class Remarking(FakeModel):
-        remarks = ("it draws as it likes",)
-
     async def whole() -> None:
         settings = settings_from({"name": "x", "target": "lab/mini"}, where="test")
         async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress) as run:
@@ -74,3 +77,15 @@ def test_what_a_model_remarks_on_is_told_while_the_run_goes_on(tmp_path: Path):
 
     progress = Noting()
     asyncio.run(whole())
+
+
+def test_what_a_model_remarked_on_is_still_known_when_the_report_is_written(tmp_path: Path):
+    async def whole(model: FakeModel | None) -> tuple[str, ...]:
+        settings = settings_from({"name": "x", "target": "lab/mini"}, where="test")
+        async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings) as run:
+            if model:
+                await run.calls.line(model, "target").thread("a").ask([user("a")])
+            return run.remarks()
+
+    asyncio.run(whole(Remarking()))
+    assert asyncio.run(whole(None)) == asyncio.run(whole(None)) == ("it draws as it likes",)

@@ -83,6 +83,11 @@ class Run:
                 " or start a cycle anew with --fresh."
             )
 
+    def remarks(self) -> tuple[str, ...]:
+        """Give what the run's models remarked on, in earlier commands or now, each line once."""
+        known = self.store.run(self.name).remarks if self.store.is_known(self.name) else ()
+        return tuple(dict.fromkeys((*known, *self.calls.remarks)))
+
     async def forget(self, name: str) -> None:
         """Free one model's weights or connections before the next is loaded."""
         if model := self._models.pop(name, None):
@@ -132,7 +137,7 @@ async def open_run(
             if status == "failed" and not usage.calls and before:
                 _leave_as_it_was(run, before)
             else:
-                store.save_run(name, status=status, usage=usage)
+                store.save_run(name, status=status, usage=usage, remarks=run.remarks())
             if is_new and status == "failed" and not len(journal) and _is_bare(run.folder):
                 _leave_nothing(run, journal.path)
 

@@ -81,7 +81,7 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         hashes=tuple(_hashes(cards, rounds)),
         warnings=(
             *run.calls.mixtures(),
-            *run.calls.remarks,
+            *run.remarks(),
             *dict.fromkeys(card.self_judged_line for card in cards if card.self_judged),
         ),
         prohibited_harms=tuple(harm.id for harm in harms().values() if harm.prohibited),

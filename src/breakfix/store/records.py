@@ -29,6 +29,8 @@ class RunRecord(Noun):
     updated: str
     usage: Usage = Usage()
     """What its commands took; one that was killed did not tell."""
+    remarks: tuple[str, ...] = ()
+    """What its models had to say of how they answer, a line each."""
 
 
 class RunSummary(Noun):
