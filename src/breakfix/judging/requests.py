@@ -7,10 +7,8 @@ here what was asked. Words decide, not meaning: this errs on unusual requests, a
 
 import re
 from functools import cache, lru_cache
-from importlib import resources
-from typing import Any
 
-import yaml
+from breakfix.packaged import read_data
 
 MANY = 1024
 """So many requests are remembered: one is often asked of several models, or several times."""
@@ -39,8 +37,7 @@ def pattern(name: str) -> re.Pattern[str]:
 @cache
 def refusal_words() -> dict[str, str]:
     """Read data/refusal.yaml: name -> regular expression."""
-    text = (resources.files("breakfix") / "data" / "refusal.yaml").read_text("utf-8")
-    entries: Any = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    entries = read_data("refusal.yaml")
     return {name: "".join(lines.split("\n")) for name, lines in entries.items()}
 
 

@@ -7,13 +7,13 @@ request's own words it takes up, and learned scores of words. Many texts are rea
 
 import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
+
+from breakfix.packaged import read_data
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -90,8 +90,7 @@ def stems_of(tokens: Sequence[str]) -> set[str]:
 
 def kinds_of_words() -> dict[str, list[list[str]]]:
     """Read data/embedded/words.yaml: kind -> phrases, each as tokens."""
-    text = (resources.files("breakfix") / "data" / "embedded" / "words.yaml").read_text("utf-8")
-    entries: Any = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    entries = read_data("embedded/words.yaml")
     return {kind: [tokens_of(phrase) for phrase in str(line).split("|")] for kind, line in entries.items()}
 
 
