@@ -18,7 +18,7 @@ WIDEST = 112
 FLOORS: Sequence[tuple[str, Sequence[str]]] = (
     (
         "words: everything above is said in them",
-        ("types", "estimates", "standings", "protocols", "errors", "settings", "secrecy", "identity"),
+        ("types", "estimates", "standings", "protocols", "errors", "settings", "secrecy", "identity", "wording"),
     ),
     (
         "means: models, calls, statistics, storage",
@@ -34,7 +34,7 @@ FLOORS: Sequence[tuple[str, Sequence[str]]] = (
         "loops: where the stages meet; begin with cycle.py",
         ("cycle", "measure", "measured", "watching", "comparing", "redteam", "retest", "failures", "curate", "align",
          "reporting", "labels", "corrections", "judges", "judge_alone", "judge_cards", "users", "plan", "forecasts",
-         "eval_logs", "project", "roles"),
+         "eval_logs", "itinerary", "project", "roles"),
     ),
     ("faces", ("api", "cli", "inspect_tasks", "__main__")),
 )  # fmt: skip
