@@ -12,11 +12,15 @@ from collections.abc import Collection, Iterator
 from functools import cache
 from importlib import resources
 from itertools import repeat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy import float64, int64
+    from numpy.typing import NDArray
+
+    Floats = NDArray[float64]
+    Whole = NDArray[int64]
 
 BUCKETS = 1 << 16
 """Runs of words are weighed by hash, in so many buckets."""
@@ -33,17 +37,16 @@ BLOCKS = (("head", 50, 3), ("answer", 400, 2), ("first", 40, 3), ("request", 60,
 at most so many."""
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?|[^\w\s]")
-Floats = NDArray[np.float64]
 
 
 class Phrasing(NamedTuple):
     """The weights."""
 
-    buckets: Floats
+    buckets: "Floats"
     """(BUCKETS, classes)"""
-    extras: Floats
+    extras: "Floats"
     """(EXTRAS, classes)"""
-    start: Floats
+    start: "Floats"
     """(classes,): what the sums start from."""
     digest: str
 
@@ -59,6 +62,8 @@ class Texts(NamedTuple):
 
 def odds_of(texts: Texts, signs: Collection[str]) -> tuple[float, float, float]:
     """Give the log odds of each class against the two others: none, partial, full."""
+    import numpy as np
+
     known = phrasing()
     sums = known.start + np.array(extras_of(texts, signs)) @ known.extras
     for buckets, value in runs_of(texts):
@@ -67,8 +72,10 @@ def odds_of(texts: Texts, signs: Collection[str]) -> tuple[float, float, float]:
     return none - _either(partial, full), partial - _either(none, full), full - _either(none, partial)
 
 
-def runs_of(texts: Texts) -> Iterator[tuple[NDArray[np.int64], float]]:
+def runs_of(texts: Texts) -> Iterator[tuple["Whole", float]]:
     """Give the buckets of each block's runs of words, and the value of one run: together a block's have length 1."""
+    import numpy as np
+
     read = {"head": texts.answer, "answer": texts.answer, "first": texts.first, "request": texts.request}
     for block, words, longest in BLOCKS:
         runs = _runs(_WORD.findall(read[block].replace("’", "'").lower())[:words], longest)
@@ -87,6 +94,8 @@ def extras_of(texts: Texts, signs: Collection[str]) -> list[float]:
 @cache
 def phrasing() -> Phrasing:
     """Load the weights once."""
+    import numpy as np
+
     path = resources.files("breakfix") / "data" / "refusal" / "weights.npz"
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         weights = np.zeros((BUCKETS, len(CLASSES)))
