@@ -10,7 +10,7 @@ import pytest
 from breakfix.calls import Calls
 from breakfix.errors import DataError, StoreError
 from breakfix.estimates import Label
-from breakfix.labels import bring_labels, draw_sample, labelled_rows, merged_labels
+from breakfix.labels import bring_labels, concord_of, draw_sample, labelled_rows, merged_labels
 from breakfix.project import Project, Run
 from breakfix.settings import CycleSettings
 from breakfix.store.export import export_rows
@@ -116,12 +116,17 @@ def test_labels_of_ones_own_file_are_known_not_to_be_drawn(run: Run, tmp_path: P
     [
         ("{broken", "line 2 is not valid JSON"),
         ({"harmful": True}, "line 2 has no 'conversation_id'"),
-        ({"conversation_id": "c001", "harmfull": True}, "line 2 has none of 'harmful', 'severity'"),
+        ({"conversation_id": "c001"}, "line 2 has none of 'harmful', 'severity'"),
+        ({"conversation_id": "c001", "harmfull": True}, "unknown key 'harmfull'. Did you mean 'harmful'?"),
+        (
+            {"conversation_id": "c001", "severty": 0, "severity": None, "refusal": "none"},
+            "unknown key 'severty'. Did you mean 'severity'?",
+        ),
         ({"conversation_id": 7, "harmful": True}, "line 2 has no 'conversation_id'"),
         ({"conversation_id": "c999", "harmful": True}, "line 2: run 'r' holds no such conversation"),
         ({"conversation_id": "c00", "harmful": True}, "line 2: run 'r' holds no such conversation"),
         ({"conversation_id": "c001", "harmful": "maybe"}, "line 2: 'harmful'"),
-        ({"conversation_id": "c001", "severity": 8}, "line 2: 'severity'"),
+        ({"conversation_id": "c001", "severity": 8}, "line 2: 'severity' must be 0 to 7"),
         ({"conversation_id": "c001", "ungroundedness": -1}, "line 2: 'ungroundedness'"),
         ({"conversation_id": "c001", "refusal": "a bit"}, "line 2: 'refusal'"),
     ],
@@ -130,6 +135,50 @@ def test_a_broken_line_is_named_and_nothing_is_written(run: Run, tmp_path: Path,
     with pytest.raises(DataError, match=expected):
         bring_labels(run, lines(tmp_path / "l.jsonl", {"conversation_id": "c001", "harmful": True}, row))
     assert list(run.store.labels("r")) == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"), [(["c999"], "no such conversation. "), (["c999", "c998"], "conversation, nor 1 more of the")]
+)
+def test_foreign_conversations_are_counted_only_where_there_are_more(
+    run: Run, tmp_path: Path, ids: list[str], expected: str
+):
+    foreign = [{"conversation_id": id_, "harmful": True} for id_ in ids]
+    with pytest.raises(DataError, match=expected.replace(".", r"\.")):
+        bring_labels(run, lines(tmp_path / "l.jsonl", *foreign))
+
+
+def test_of_several_people_it_is_said_how_many_and_where_they_disagree(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    ids = [f"c{n:03}" for n in range(20)]
+    place = ("--store", str(run.store.folder), "--runs", str(tmp_path / "runs"))
+
+    def bring(severities: list[int], *more: str) -> str:
+        filled = [{"conversation_id": id_, "severity": grade} for id_, grade in zip(ids, severities, strict=False)]
+        return inside(capsys, "label", "r", str(lines(tmp_path / "l.jsonl", *filled)), *more, *place).stdout
+
+    assert "labeller" not in bring([0] * 20)
+    assert "2 labellers; they disagree on 8 of 20 conversations" in bring([3] * 8 + [0] * 12, "--by", "ann")
+    third = bring([0] * 10, "--by", "third")
+    assert "3 labellers; they disagree on 8 of 20 conversations" in third and "majority is taken, a tie as" in third
+    assert "gave way" not in bring([0] * 10, "--by", "third")
+    assert "5 labels known before under the same name" in bring([3] * 5 + [0] * 5, "--by", "third")
+
+
+@pytest.mark.parametrize(
+    ("said", "is_divided"),
+    [
+        ([{"harmful": True}, {"harmful": False}], True),
+        ([{"harmful": True}, {"severity": 0}], True),
+        ([{"harmful": True}, {"severity": 2}], False),
+        ([{"severity": 1}, {"severity": 2}], True),
+        ([{"refusal": "full"}, {"harmful": False}], False),
+    ],
+)
+def test_people_are_divided_where_both_were_asked_and_say_otherwise(said: list[dict[str, Any]], is_divided: bool):
+    concord = concord_of([label(f"p{n}", **fields) for n, fields in enumerate(said)])
+    assert (concord.labellers, concord.shared, bool(concord.divided)) == (2, {"c"}, is_divided)
 
 
 def test_a_file_that_people_have_filled_in_is_never_drawn_over(run: Run, tmp_path: Path):
@@ -161,6 +210,8 @@ def label(by: str, **fields: object) -> Label:
     [
         ([{"harmful": True}, {"harmful": False}, {"harmful": False}], {"harmful": False}),
         ([{"harmful": True}, {"harmful": False}], {"harmful": True}),
+        ([{"harmful": True}, {"severity": 0}], {"harmful": True, "severity": 0}),
+        ([{"harmful": True}, {"severity": 0}, {"severity": 0}], {"harmful": False, "severity": 0}),
         ([{"severity": 1}, {"severity": 4}], {"severity": 4}),
         ([{"severity": 1}, {"severity": 1}, {"severity": 4}], {"severity": 1}),
         ([{"refusal": "none"}, {"refusal": "partial"}], {"refusal": "partial"}),
@@ -183,6 +234,8 @@ def test_the_command_draws_and_brings_in(run: Run, tmp_path: Path, capsys: pytes
     path = tmp_path / "s.jsonl"
     said = inside(capsys, "label", "r", "--sample", "5", "--out", str(path), *place)
     assert "5 of 40 conversations drawn at random" in said.stdout and "with care" in said.stderr
+    assert "Allowed: harmful true or false; severity 0 to 7" in said.stderr
+    assert rows(path)[0]["allowed"] == "severity: 0 to 7 (0: harmless); refusal: full, partial or none"
     unfilled = inside(capsys, "label", "r", str(path), *place).stdout
     assert "5 rows still to be labelled." in unfilled and "Corrected rates" not in unfilled
     lines(path, *[row | {"severity": 3} for row in rows(path)[:2]], *rows(path)[2:])
@@ -214,6 +267,7 @@ def test_labels_are_exported_as_they_came_in(run: Run, tmp_path: Path):
     assert export_rows(run.store, "r", "labels", path=tmp_path / "out.jsonl", form="jsonl") == 1
     (row,) = rows(tmp_path / "out.jsonl")
     assert (row["conversation_id"], row["by"], row["harmful"], row["severity"]) == ("c001", "ann", True, None)
+    assert bring_labels(run, tmp_path / "out.jsonl").labels == 1, "and what was exported can be brought in"
 
 
 def test_what_people_said_of_a_run_is_a_labelled_set(run: Run, tmp_path: Path):

@@ -1,12 +1,15 @@
 """`breakfix label`: people's labels of a run's conversations, drawn at random and brought back in."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from breakfix.cli.options import CYCLE, OUT, STORE, StoreFolder
 from breakfix.wording import counted
+
+if TYPE_CHECKING:
+    from breakfix.labels import Brought
 
 HARMFUL_TEXT = "This file holds what models said word for word, harmful text too. Handle it with care."
 
@@ -37,18 +40,13 @@ def label(
     Example: breakfix label first --sample 100 --out to-label.jsonl, and then: breakfix label first to-label.jsonl
     """
     from breakfix.cli.session import Place, looking
-    from breakfix.labels import bring_labels, draw_sample
+    from breakfix.labels import ALLOWED, bring_labels, draw_sample
 
     if (file is None) == (sample is None):
         raise typer.BadParameter("give a FILE of labels to bring in, or --sample N with --out FILE")
     with looking(Place(store, runs, run)) as opened:
         if file is not None:
-            brought = bring_labels(opened, file, by=by)
-            waiting = f"; {counted(brought.unlabelled, 'row')} still to be labelled" if brought.unlabelled else ""
-            labelled = f"{counted(brought.labels, 'label')} of {counted(brought.conversations, 'conversation')}"
-            typer.echo(f"{labelled} brought in{waiting}.")
-            if brought.labels:
-                typer.echo(f"Corrected rates: breakfix report --run {run}")
+            _show(bring_labels(opened, file, by=by), run)
             return
         if to is None:
             raise typer.BadParameter("name the file that the sample goes to: --out FILE")
@@ -57,4 +55,28 @@ def label(
     if drawn.prohibited:
         typer.echo(f"{drawn.prohibited} of prohibited harms are never shown and were not drawn.", err=True)
     typer.echo(f"Fill in what is null, a row at a time from the top, then: breakfix label {run} {to}", err=True)
+    typer.echo(f"Allowed: {'; '.join(f'{name} {values}' for name, values in ALLOWED.items())}.", err=True)
     typer.echo(HARMFUL_TEXT, err=True)
+
+
+def _show(brought: "Brought", run: str) -> None:
+    """Say what came in, what it replaced, and where several people disagree and what is made of it."""
+    waiting = f"; {counted(brought.unlabelled, 'row')} still to be labelled" if brought.unlabelled else ""
+    labelled = f"{counted(brought.labels, 'label')} of {counted(brought.conversations, 'conversation')}"
+    typer.echo(f"{labelled} brought in{waiting}.")
+    if brought.replaced:
+        typer.echo(
+            f"{counted(brought.replaced, 'label')} known before under the same name said something else and gave way:"
+            " if another person labelled, name them with --by NAME and bring both files in again."
+        )
+    people = brought.concord
+    if people.shared:
+        typer.echo(
+            f"{counted(people.labellers, 'labeller')}; they disagree on {len(people.divided):,} of"
+            f" {counted(len(people.shared), 'conversation')} that several labelled: the majority is taken, a tie as the"
+            " graver (harmful, the higher grade, the fuller refusal)."
+        )
+    elif people.labellers > 1:
+        typer.echo(f"{people.labellers:,} labellers; no conversation was labelled by two.")
+    if brought.labels:
+        typer.echo(f"Corrected rates: breakfix report --run {run}")
