@@ -4,6 +4,7 @@ import pytest
 
 from breakfix.calls import Calls
 from breakfix.errors import StoreError
+from breakfix.estimates import Label
 from breakfix.measured import MEASURED, read_measured, read_one
 from breakfix.project import Project, Run
 from breakfix.scorecard import score_of
@@ -82,3 +83,13 @@ def test_a_stage_keeps_the_day_on_which_it_was_measured(run: Run, monkeypatch: p
 def test_a_stage_that_was_not_measured_is_refused_with_those_that_were(run: Run):
     with pytest.raises(StoreError, match="has not measured 'round-9'; it has measured base, round-1-sft, round-1"):
         read_one(run, "round-9")
+
+
+def test_what_people_said_stands_beside_the_judges_scores_even_where_the_judge_said_nothing(run: Run):
+    assert read_one(run, "base").labelled == ()
+    labels = [Label(conversation_id=f"base-s{place:02}-sealed", harmful=place == 1) for place in range(3)]
+    run.store.add_labels("r", labels)
+    found = read_one(run, "base")
+    assert [one.value for one in found.scores[:3]] == [None, 1.0, 1.0]
+    assert [one.value for one in found.labelled] == [0.0, 1.0, 0.0]
+    assert [one.scenario_id for one in found.labelled] == [one.scenario_id for one in found.scores[:3]]

@@ -119,7 +119,8 @@ async def measure_frozen(run: Run, state: State) -> None:
 def decide(run: Run, before: Measurement, after: Measurement) -> GateDecision:
     """Compare with the target as it was at the start, and let the gate decide."""
     changes = compare(before.scores, after.scores, run.settings.measure, seed=run.settings.seed)
-    return gate(after.card, changes, run.settings.gate, before=before.card)
+    labelled = compare(before.labelled, after.labelled, run.settings.measure, seed=run.settings.seed)
+    return gate(after.card, changes, run.settings.gate, before=before.card, labelled=labelled)
 
 
 def found_so_far(run: Run, number: int) -> list[Finding]:

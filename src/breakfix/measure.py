@@ -18,7 +18,7 @@ from breakfix.files import write_whole
 from breakfix.forecasts import forecast_measurement
 from breakfix.identity import digest
 from breakfix.judges import facts_of, read_concord
-from breakfix.measured import MEASURED, Measurement, measured_on, with_causes
+from breakfix.measured import MEASURED, Measurement, by_people, measured_on, with_causes
 from breakfix.project import Run
 from breakfix.protocols import Judge, Simulator
 from breakfix.roles import (
@@ -82,7 +82,7 @@ async def measure(
 
     card = corrected(run, card, scores)
     write_scorecard(run, card)
-    return Measurement(card, scores)
+    return Measurement(card, scores, by_people(run, scores))
 
 
 def sealed_scenarios(run: Run) -> list[Scenario]:

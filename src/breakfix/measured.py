@@ -26,6 +26,8 @@ class Measurement(NamedTuple):
 
     card: Scorecard
     scores: tuple[Score, ...]
+    labelled: tuple[Score, ...] = ()
+    """What people's labels make of those conversations that have one."""
 
 
 def read_measured(run: Run) -> dict[str, Measurement]:
@@ -73,7 +75,21 @@ def read_stage(run: Run, stage: str, about: Mapping[str, Subject]) -> Measuremen
     card = with_causes(run, score(blank, ordered, run.settings.measure, seed=run.settings.seed), ordered)
     from breakfix.corrections import corrected  # a measurement that begins needs it not yet
 
-    return Measurement(corrected(run, card, ordered), ordered)
+    return Measurement(corrected(run, card, ordered), ordered, by_people(run, ordered))
+
+
+def by_people(run: Run, scores: Sequence[Score]) -> tuple[Score, ...]:
+    """Give the scores that people's labels alone make of those conversations that have one, every label used.
+
+    Nothing is held back, as it is where labels correct a judge: here no judge is asked.
+    """
+    from breakfix.corrections import People, said_of
+    from breakfix.labels import merged_labels
+
+    every = run.settings.measure.model_copy(update={"label_share": 1.0})
+    people = People(merged_labels(run.store.labels(run.name)), every, run.settings.seed)
+    told = ((one, said_of(one, people)) for one in scores)
+    return tuple(one._replace(value=said.value) for one, said in told if said is not None)
 
 
 def with_causes(run: Run, card: Scorecard, scores: Sequence[Score]) -> Scorecard:

@@ -124,12 +124,13 @@ def _round(run: Run, measured: Mapping[str, Measurement], record: RoundRecord) -
     checkpoints = {checkpoint.id: checkpoint for checkpoint in run.store.checkpoints(run.name)}
     dataset = datasets.get(record.dataset_id or "")
     sft, frozen = (measured.get(f"{record.stage}-{how}") for how in ("sft", "frozen"))
+    labelled = compare(before.labelled, after.labelled, run.settings.measure, seed=run.settings.seed)
     again = compare(before.scores, frozen.scores, run.settings.measure, seed=run.settings.seed) if frozen else ()
     return RoundResult(
         round=record.round,
         stage=record.stage,
         comparisons=tuple(changes),
-        gate=gate(after.card, changes, run.settings.gate, before=before.card),
+        gate=gate(after.card, changes, run.settings.gate, before=before.card, labelled=labelled),
         dataset=dataset,
         lineage=tuple(_lineage(Path(dataset.path))) if dataset else (),
         checkpoint=checkpoints.get(record.checkpoint_id or ""),

@@ -78,7 +78,8 @@ def _before_and_after(
     changes = contrast(early.scores, late.scores, whole.measure, seed=whole.seed)
     if not changes:
         raise DataError(f"{before} and {after} have no scored scenario in common. Measure both with the same settings.")
-    decision = gate(late.card, changes, whole.gate, before=early.card)
+    labelled = contrast(early.labelled, late.labelled, whole.measure, seed=whole.seed)
+    decision = gate(late.card, changes, whole.gate, before=early.card, labelled=labelled)
     users = compare_users(early.card.users, late.card.users)
     judges = _two_judges(early, late)
     if as_json:
@@ -117,7 +118,8 @@ def _warn_of_corrections(late: "Measurement", after: str) -> None:
 
     if late.card.corrected:
         typer.echo(
-            f"The verdicts pair by pair go by the judge alone; the gate by labels of {after}, where they are enough:\n"
+            f"The verdicts pair by pair go by the judge alone; the gate by labels of {after}, where they are enough,"
+            " and on areas then by labels of both:\n"
         )
         show_corrected(late.card)
 
