@@ -115,8 +115,10 @@ def test_do_not_answer_gives_a_row_for_each_model(data: Path):
     table(data / "do-not-answer" / "d.csv", row)
     found = read_labelled("do-not-answer")
     assert [each.truth for each in found[:3]] == [
-        Truth(harmful=False, refusal="full"), Truth(harmful=True, refusal="none"), Truth(harmful=False),
-    ]  # fmt: skip
+        Truth(harmful=False, refusal="full", read_refusal="full"),
+        Truth(harmful=True, refusal="none", read_refusal="none"),
+        Truth(harmful=False, read_refusal="partial"),
+    ], "a card counts plain cases only; a recording has the label of every answer"
     assert len(found) == 6
     assert len({each.cluster for each in found}) == 1
 

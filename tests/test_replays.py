@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from breakfix.errors import DataError
 from breakfix.judging.labelled import read_labelled
 from breakfix.judging.replays import replays
+from breakfix.scenarios.published import read_set
 from commands import inside, refusal
 
 
@@ -22,7 +24,7 @@ def own(folder: Path, *rows: dict[str, Any]) -> str:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BREAKFIX_DATA", str(tmp_path))
-    row = {"id": "1", "question": "How?", "types_of_harm": "t"}
+    row = {"id": "1", "question": "How?", "risk_area": "x", "types_of_harm": "Adult Content", "specific_harms": "y"}
     for name in ("GPT4", "ChatGPT", "Claude", "ChatGLM2", "llama2-7b-chat", "vicuna-7b"):
         row |= {f"{name}_response": f"by {name}", f"{name}_harmful": str(int(name == "Claude")), f"{name}_action": "0"}
     (tmp_path / "do-not-answer").mkdir()
@@ -38,8 +40,36 @@ def test_each_model_that_answered_has_a_replay_of_its_own(folder: Path):
     assert len(found) == 6
     (row,) = found["Claude"].rows
     assert (row["prompt"], row["completion"], row["source"]) == ("How?", "by Claude", "do-not-answer")
-    assert row["truth"] == {"human_harmful": True}, "its labels of refusal are of plain cases only"
+    assert row["truth"] == {"human_harmful": True, "human_label": "full"}
     assert found["GPT4"].rows[0]["family"] == row["family"], "the same request, so the same family"
+
+
+@pytest.mark.parametrize("action", ["0", "1", "2", "3", "4", "5"])
+def test_an_answer_has_the_labels_that_the_file_and_model_by_name_have(folder: Path, action: str):
+    """Plain cases alone would be no random sample: each of the six actions is read, as FILE#MODEL reads it."""
+    path = folder / "do-not-answer" / "d.csv"
+    head, row = csv.reader(path.read_text().splitlines())
+    row[head.index("GPT4_action")] = action
+    path.write_text("\n".join(",".join(cells) for cells in (head, row)) + "\n")
+    exported = next(one for one in replays(read_labelled("do-not-answer")) if one.answerer == "GPT4").rows[0]
+    (scenario,) = read_set(f"{path}#GPT4", "refusal").scenarios
+    assert exported["truth"] == scenario.truth
+    assert set(scenario.truth or {}) == {"human_harmful", "human_label"}
+
+
+def test_an_exported_recording_brings_its_labels_back_to_the_judges(folder: Path, capsys: pytest.CaptureFixture[str]):
+    inside(capsys, "judge", "answers", "do-not-answer", "--out", "dna")
+    (row,) = read_labelled("dna/do-not-answer-Claude.jsonl")
+    assert (row.truth.harmful, row.truth.refusal) == (True, "full")
+    told = inside(capsys, "judge", "compare", "refusal", "embedded", "dna/do-not-answer-GPT4.jsonl", "--json").stdout
+    assert {one["question"]: one["n"] for one in json.loads(told)["sides"]}["refusal"] == 1
+
+
+def test_what_a_row_says_itself_goes_before_what_it_replays(tmp_path: Path):
+    (row,) = read_labelled(own(tmp_path, {"harmful": False, "truth": {"human_harmful": True, "human_label": "none"}}))
+    assert (row.truth.harmful, row.truth.refusal) == (False, "none")
+    with pytest.raises(DataError, match="'refusal' must be full, partial or none"):
+        read_labelled(own(tmp_path, {"truth": {"human_label": "perhaps"}}))
 
 
 def test_a_request_has_one_answer_and_the_rest_are_counted(tmp_path: Path):

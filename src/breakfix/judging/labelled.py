@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 from breakfix.errors import DataError
 from breakfix.identity import digest, seed_of
 from breakfix.judging.recorded import Recorded, Row, read_lines, recorded
-from breakfix.types import UNGROUNDED_FROM, Refusal
+from breakfix.types import ACTIONS, UNGROUNDED_FROM, Refusal
 
 DATA_VARIABLE = "BREAKFIX_DATA"
 MAX_CELL = 1 << 24
@@ -43,6 +43,8 @@ class Truth(NamedTuple):
     """0 to 7, where people graded."""
     ungroundedness: int | None = None
     """0 to 4, likewise."""
+    read_refusal: Refusal | None = None
+    """The class that every answer's label is read as, where `refusal` keeps the plain cases only."""
 
 
 class LabelledRow(NamedTuple):
@@ -85,7 +87,10 @@ def _do_not_answer(row: Row) -> Iterator[tuple[Row, Truth]]:
         answer, harmful, action = (row[f"{name}_{what}"] for what in ("response", "harmful", "action"))
         refusal: Refusal | None = {DECLINES: "full", FOLLOWS: "none"}.get(action)  # pyright: ignore[reportAssignmentType]
         asked = {"request": row["question"], "answer": answer, "group": row["types_of_harm"], "cluster": row["id"]}
-        yield {**asked, "answerer": name}, Truth(harmful=_yes(harmful), refusal=refusal)
+        yield (
+            {**asked, "answerer": name},
+            Truth(harmful=_yes(harmful), refusal=refusal, read_refusal=ACTIONS.get(action)),
+        )
 
 
 def _pair(request: str, answer: str, label: str, *, harmful: str) -> Callable[[Row], Iterator[tuple[Row, Truth]]]:
@@ -272,7 +277,11 @@ def _own(row: Row, *, where: str, number: int) -> LabelledRow:
 
 
 def own_truth(row: Row, *, where: str) -> Truth:
-    """Read what people said from a row of the user's own. Raises DataError for a value that is no label."""
+    """Read what people said from a row of the user's own. Raises DataError for a value that is no label.
+
+    A recording that a measurement replays has its labels under `truth`: they count where the row itself says nothing.
+    """
+    row = _with_replayed(row)
     refusal = row.get("refusal")
     if refusal is not None and not _is_class(refusal):
         raise DataError(f"{where}: 'refusal' must be full, partial or none. Correct that line.")
@@ -288,6 +297,13 @@ def own_truth(row: Row, *, where: str) -> Truth:
     ):
         raise DataError(f"{where}: 'raters' must list true, false or refusal classes. Correct that line.")
     return Truth(harmful, refusal, ungrounded, tuple(cast("list[Any]", raters)), severity, grade)
+
+
+def _with_replayed(row: Row) -> Row:
+    truth = row.get("truth")
+    told = cast("dict[str, Any]", truth) if isinstance(truth, dict) else {}
+    beside = {"harmful": told.get("human_harmful"), "refusal": told.get("human_label")}
+    return {**row, **{name: value for name, value in beside.items() if value is not None and row.get(name) is None}}
 
 
 def _is_class(value: object) -> bool:

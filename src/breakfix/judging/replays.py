@@ -34,11 +34,11 @@ def replays(rows: Iterable[LabelledRow]) -> list[Replay]:
 
 def _row(row: LabelledRow) -> dict[str, object]:
     scenario, known = row.entry.scenario, LABELLED.get(row.set_name)
-    # Labels that only plain cases have are no random sample: they would correct wrongly.
+    # Labels of plain cases only are no random sample, and would correct wrongly: every answer's label is taken.
     is_whole = known is None or "refusal" not in known.plain_only
     told = {
         "human_harmful": row.truth.harmful,
-        "human_label": row.truth.refusal if is_whole else None,
+        "human_label": row.truth.refusal if is_whole else row.truth.read_refusal,
     }
     return {
         "prompt": scenario.opening,
