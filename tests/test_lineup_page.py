@@ -170,11 +170,13 @@ def test_a_judge_whose_errors_correct_nothing_is_said_among_its_error_rates():
         labels_from="judge card: a set",
         caveat="no better than chance",
     )
-    first = row.standings[0].model_copy(update={"corrected": (failed,)})
-    changed = row.model_copy(update={"standings": (first, *row.standings[1:])})
+    changed = row.model_copy(
+        update={"standings": tuple(one.model_copy(update={"corrected": (failed,)}) for one in row.standings)}
+    )
     table = lineup_tables(lineup.model_copy(update={"rows": (changed, *lineup.rows[1:])}))["table-one"]
     (line,) = [each for each in table.rows if each[0].detail == "corrected by the judge's error rates"]
-    assert (line[1].text, line[1].detail) == ("–", "no better than chance")
+    assert {(one.text, one.detail) for one in line[1:]} == {("–", "not corrected")}
+    assert table.note.count("no better than chance") == 1 and "Not corrected (" in table.note
 
 
 def test_the_line_of_a_judge_that_all_columns_share_stands_below_the_table():

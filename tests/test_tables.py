@@ -88,7 +88,8 @@ def test_corrected_rates_stand_beside_the_raw_ones_with_their_labels_and_caveats
     (row,) = made["corrected"].rows
     cells = dict(zip(made["corrected"].columns, row, strict=True))
     assert cells["Raw"].text != cells["Corrected"].text == "25 %"
-    assert (cells["By"].text, cells["By"].detail, cells["Caveat"].text) == ("PPI++", told.labels_from, "not drawn")
+    assert (cells["By"].text, cells["By"].detail, cells["Caveat"].text) == ("PPI++", told.labels_from, "caveat 1")
+    assert "Caveat 1: not drawn." in made["corrected"].note
     for name in ("glance", "areas", "table-one", "corrected"):
         assert "Judge: x 1a2b3c, no card." in made[name].note
 

@@ -92,20 +92,21 @@ def show_judges(card: "Scorecard") -> None:
 def show_corrected(card: "Scorecard") -> None:
     """Print raw rates of whole measures beside those corrected for the judge's errors, and what each rests on."""
     from breakfix.estimates import alone_in_harm
-    from breakfix.report.corrected_tables import reading
+    from breakfix.report.corrected_tables import people_of, reading
 
     every = [(raw, one) for raw in card.estimates for one in card.find_corrected(raw)]
     alone = alone_in_harm(card.outcomes)
     pairs = [(raw, one) for raw, one in every if _is_whole(raw, alone)]
     rows = [
         (raw.measure, _of(raw.harm), raw.metric, _with_bounds(raw), _with_bounds(one), _by_people(card, raw),
-         one.method, reading(one, card.find_corrected(raw)), one.labels_from)
+         one.method, reading(one, card.find_corrected(raw), people=people_of(card, raw)), one.labels_from)
         for raw, one in pairs
     ]  # fmt: skip
     head = ("measure", "of", "metric", "raw", "corrected", "people, all", "method", "read as", "labels")
     show_table("Corrected for the judge's errors", head, rows)
-    for caveat in dict.fromkeys(f"{one.metric}, {_of(one.harm)}: {one.caveat}" for _, one in pairs if one.caveat):
-        typer.echo(caveat)
+    for caveat in dict.fromkeys(one.caveat for _, one in pairs if one.caveat):
+        of = dict.fromkeys(raw.metric for raw, one in pairs if one.caveat == caveat)
+        typer.echo(f"{', '.join(of)}: {caveat}")
     if left := sum(raw.harm != "all" for raw, _ in every):
         typer.echo(f"{left} more, of single areas: in the report and with --json.")
     typer.echo("")

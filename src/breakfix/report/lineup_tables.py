@@ -25,6 +25,7 @@ from breakfix.wording import counted
 
 STAR = "★"
 APART = "†"
+UNCORRECTED = "not corrected"
 GROUP_NAMES: dict[GroupKind, str] = {
     "severity": "severity x or more",
     "area": "area",
@@ -68,7 +69,7 @@ def table_one(lineup: Lineup) -> Table:
     apart = [f"{APART} {one.name}: {one.apart}." for one in lineup.entrants if one.apart]
     compared = [STAR_NOTE, *apart, *_why_no_star(lineup)] if len(lineup.entrants) > 1 else [ALONE_NOTE]
     head = ("Measure", *(one.name for one in lineup.entrants))
-    note = " ".join((*compared, *_judge_lines(lineup)))
+    note = " ".join((*compared, *_why_not_corrected(lineup), *_judge_lines(lineup)))
     return with_sources(Table("table-one", "Every measure, model by model", head, tuple(rows), note), lineup)
 
 
@@ -197,6 +198,17 @@ def _why_no_star(lineup: Lineup) -> list[str]:
     return [f"{'; '.join(names)}: {reason}." for reason, names in reasons.items()]
 
 
+def _why_not_corrected(lineup: Lineup) -> list[str]:
+    """Say why rates were not corrected, for all rows and columns of the same reason at once: too long for a cell."""
+    reasons: dict[str, dict[str, None]] = {}
+    for row in lineup.rows:
+        for caveat in (one.caveat for each in row.standings for one in each.corrected if one.value is None):
+            if caveat:
+                name = row.metric if row.measure == "refusal" else _measure(row)
+                reasons.setdefault(caveat, {})[name] = None
+    return [f"{UNCORRECTED.capitalize()} ({', '.join(names)}): {reason}." for reason, names in reasons.items()]
+
+
 def _lines(row: Row, marks: Mapping[Source, str]) -> list[tuple[Entry, ...]]:
     """Give the row itself, and below it people's rates and corrected ones where there are any, all marked."""
     name = Entry(_measure(row), f"{_metric(row)}, {'higher' if row.is_higher_better else 'lower'} is better")
@@ -227,7 +239,7 @@ def _marked(entries: Iterable[Entry], marks: Sequence[str]) -> Iterator[Entry]:
 
 def _corrected(one: CorrectedEstimate | None) -> Entry:
     if one is None or one.value is None or one.low is None or one.high is None:
-        return Entry(NONE, "" if one is None else one.caveat or "")
+        return Entry(NONE, UNCORRECTED if one is not None and one.caveat else "")
     return Entry(f"{one.value:.3f}", f"{one.low:.3f}–{one.high:.3f}, {one.method}, {counted(one.labels, 'label')}")
 
 
