@@ -25,6 +25,7 @@ from breakfix.roles import (
     REFUSAL,
     Target,
     check_judge,
+    check_openings,
     harms,
     is_lab,
     open_judge,
@@ -62,6 +63,7 @@ async def measure(
     under_test, simulator, judge = open_target(run, target), users or open_users(run), open_judge(run, target)
     chosen = sealed_scenarios(run) if scenarios is None else scenarios
     check_judge(run.settings, chosen)
+    check_openings(simulator, chosen)
     run.claim_stage(stage, under_test.target_id)
     run.store.add_scenarios(run.name, chosen)
     run.store.open_sealed(run.name, MEASURED.format(stage))

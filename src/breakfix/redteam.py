@@ -5,23 +5,47 @@ so that over-refusal, invention and what needs no attack are found too. Success 
 shown as attack success, and never enters a benchmark rate.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from breakfix.attacks.search import Archive, Attack, Attempt, Playbook, attackable, search
+from breakfix.attacks.search import Archive, Attack, Attempt, Gap, Playbook, attackable, search
 from breakfix.attacks.techniques import load_techniques, run_attack
 from breakfix.conversations.dialogue import Dialogue
+from breakfix.estimates import Score
 from breakfix.findings import find_groups
 from breakfix.forecasts import forecast_siege
 from breakfix.identity import digest
 from breakfix.judging.refusal import classify
 from breakfix.measure import Outbox, hold
 from breakfix.personas import load_personas
+from breakfix.progress import Fact
 from breakfix.project import Run
 from breakfix.protocols import Attacker, Judge
-from breakfix.roles import Target, harms, is_lab, open_attacker, open_judge, open_simulator, open_target
-from breakfix.scorecard import outcome_of
-from breakfix.types import UNSCORED_OUTCOMES, Conversation, Finding, Measure, Scenario, Split, Verdict
+from breakfix.roles import (
+    Target,
+    check_openings,
+    harms,
+    is_lab,
+    open_attacker,
+    open_judge,
+    open_simulator,
+    open_target,
+    stand_in,
+)
+from breakfix.scorecard import FAILED, in_short, score_of
+from breakfix.types import UNSCORED_OUTCOMES, Conversation, Finding, Measure, Outcome, Scenario, Split, Verdict
+from breakfix.wording import counted
+
+LACKS: Mapping[Outcome, str] = {
+    "judge-failed": "have no verdict",
+    "attacker-failed": "failed at the attacker",
+    "target-failed": "failed at the target",
+    "blocked": "were withheld by a content filter",
+}
+"""What is said of attacks that ended in this way, and so are unscored."""
+CAUSES_TOLD = 3
+SPARED = ", or leave ordinary users out: --set redteam.ordinary=0"
 
 
 class Siege(NamedTuple):
@@ -30,6 +54,8 @@ class Siege(NamedTuple):
     stage: str
     archive: Archive
     findings: tuple[Finding, ...]
+    asked: tuple[Score, ...] = ()
+    """What ordinary users met with."""
 
 
 class Besieger(NamedTuple):
@@ -46,39 +72,59 @@ async def redteam(run: Run, *, target: str | None = None, stage: str = "base", n
     """Attack a target within the query budget, let ordinary users try it too, and group what failed."""
     under_test, judge = open_target(run, target), open_judge(run, target)
     who = Besieger(run, under_test, open_attacker(run), judge, stage)
-    open_simulator(run)  # refuses now what would fail after the attack
+    playbook_of(run)
+    check_openings(open_simulator(run), ordinary_scenarios(run, "dev", run.settings.redteam.ordinary), SPARED)
     run.claim_stage(stage, under_test.target_id)
     pool = attackable(objectives(run, "dev"), harms())
     run.store.add_scenarios(run.name, pool)
+    tell_attacker(run)
     if forecast := forecast_siege(run.settings, is_trained=target is not None):
         run.progress.note(f"Forecast for the red team on {stage}: {forecast}.")
     archive = await attack(who, pool)
-    await ask_ordinarily(who)
+    for line in said_of(archive.gaps, len(archive.attempts)):
+        run.progress.note(line)
+    asked = await ask_ordinarily(who)
     findings = find(run, number=number, stage=stage, judge_id=judge.judge_id)
     run.store.add_findings(run.name, findings)
-    return Siege(stage, archive, tuple(findings))
+    return Siege(stage, archive, tuple(findings), asked)
 
 
-async def ask_ordinarily(who: Besieger) -> None:
+def tell_attacker(run: Run) -> None:
+    """Say who attacks where nobody was named for it, and a stand-in does."""
+    if name := stand_in(run.settings, "attacker"):
+        run.progress.note(
+            f"No attacker is named: the simulator's model, {name}, writes the attacks. Another: --attacker MODEL"
+        )
+
+
+async def ask_ordinarily(who: Besieger) -> tuple[Score, ...]:
     """Let ordinary users talk too, under every measure, so that what needs no attack is found, and too much refusal."""
     run, asked = who.run, ordinary_scenarios(who.run, "dev", who.run.settings.redteam.ordinary)
     run.store.add_scenarios(run.name, asked)
-    await hold(run, who.target, asked, simulator=open_simulator(run), judge=who.judge, stage=f"{who.stage}-dev")
+    if not asked:
+        return ()
+    users = open_simulator(run)
+    return await hold(run, who.target, asked, simulator=users, judge=who.judge, stage=f"{who.stage}-dev")
+
+
+def playbook_of(run: Run) -> Playbook:
+    """Read the techniques and personas of the settings. Raises DataError for one that is not known."""
+    settings = run.settings.redteam
+    return Playbook(load_techniques(settings.techniques), load_personas(settings.personas))
 
 
 async def attack(who: Besieger, pool: Sequence[Scenario]) -> Archive:
     """Spend the budget of target calls where attacks succeed."""
     run, settings = who.run, who.run.settings.redteam
-    playbook = Playbook(load_techniques(settings.techniques), load_personas(settings.personas))
+    playbook = playbook_of(run)
     outbox = Outbox(run)
     run.progress.stage(f"red team {who.stage}", settings.budget)
-    won: list[bool] = []
+    so_far = Tries()
 
     async def one(planned: Attack) -> Attempt:
         attempt = await attempted(who, planned)
         outbox.put(attempt.conversation, attempt.verdict)
-        won.append(attempt.success is True)
-        run.progress.advance(attempt.queries, attack_success=sum(won) / len(won), calls=run.calls.counts.total.calls)
+        run.progress.advance(attempt.queries, **so_far.plus(attempt), calls=run.calls.counts.total.calls)
         return attempt
 
     try:
@@ -86,6 +132,34 @@ async def attack(who: Besieger, pool: Sequence[Scenario]) -> Archive:
     finally:
         outbox.flush()
         run.progress.done()
+
+
+class Tries:
+    """Running counts for whoever watches an attack: success of what was scored, and what was not scored and why."""
+
+    def __init__(self) -> None:
+        self._won = 0
+        self._scored = 0
+        self._lacking = Counter[Outcome]()
+
+    def plus(self, attempt: Attempt) -> dict[str, Fact]:
+        """Count one attempt and give the facts; no success is shown where nothing was scored."""
+        self._won += attempt.success is True
+        self._scored += attempt.success is not None
+        if attempt.success is None:
+            self._lacking[attempt.outcome or "judge-failed"] += 1
+        facts: dict[str, Fact] = {"attack_success": self._won / self._scored if self._scored else "–"}
+        names = {outcome: "no_verdict" if outcome == "judge-failed" else outcome for outcome in self._lacking}
+        return facts | {names[outcome]: count for outcome, count in self._lacking.items()}
+
+
+def said_of(gaps: Sequence[Gap], of: int, what: str = "attack") -> Iterator[str]:
+    """Say in a line each how many of so many attacks are unscored, and the causes: unscored is never safe."""
+    for gap in gaps:
+        told = [f"{cause} ({count:,})" if len(gap.causes) > 1 else cause for cause, count in gap.causes[:CAUSES_TOLD]]
+        if (left := len(gap.causes) - CAUSES_TOLD) > 0:
+            told.append(f"{counted(left, 'more cause')}")
+        yield f"{gap.n:,} of {counted(of, what)} {LACKS.get(gap.outcome, gap.outcome)}: {'; '.join(told)}"
 
 
 async def attempted(who: Besieger, planned: Attack) -> Attempt:
@@ -113,9 +187,15 @@ async def attempted(who: Besieger, planned: Attack) -> Attempt:
         queries=dialogue.queries,
     )
     verdict = await who.judge.judge(scenario, conversation)
-    outcome = outcome_of(scenario, conversation, verdict)
-    success = None if outcome in UNSCORED_OUTCOMES else outcome == "harmful"
-    return Attempt(conversation=conversation, verdict=verdict, success=success, queries=dialogue.queries)
+    score = score_of(scenario, conversation, verdict)
+    return Attempt(
+        conversation=conversation,
+        verdict=verdict,
+        success=None if score.outcome in UNSCORED_OUTCOMES else score.outcome == "harmful",
+        queries=dialogue.queries,
+        outcome=score.outcome,
+        cause=in_short((ending.failure or "") if score.outcome in FAILED else score.cause),
+    )
 
 
 def objectives(run: Run, split: Split, *, n: int | None = None) -> list[Scenario]:

@@ -54,6 +54,13 @@ def role_name(settings: CycleSettings, role: Role) -> str | None:
     return named
 
 
+def stand_in(settings: CycleSettings, role: Role) -> str | None:
+    """Give the model that plays a role nobody was named for in another role's place; None: nobody stands in."""
+    name = role_name(settings, role)
+    is_named = getattr(settings, role) is not None
+    return None if is_named or role not in STAND_INS or name == EXACT else name
+
+
 def is_lab(settings: CycleSettings) -> bool:
     """Tell whether the lab's world supplies the scenarios: its simulator or judge plays."""
     return EXACT in (role_name(settings, "simulator"), role_name(settings, "judge"))
@@ -228,12 +235,22 @@ class NoSimulator:
 
     def begin(self, scenario: Scenario, sample: int) -> SimulatedUser:
         """Start the user's side, or say that a simulator is missing."""
-        if scenario.opening is None:
-            raise SettingsError(
-                f"Scenario {scenario.id!r} has no opening of its own."
-                " Name who writes the user's turns: --simulator MODEL"
-            )
+        check_openings(self, (scenario,))
         return _Silent()
+
+
+def check_openings(simulator: Simulator, scenarios: Sequence[Scenario], otherwise: str = "") -> None:
+    """Refuse, before anything is asked, scenarios that nobody would open. Raises SettingsError.
+
+    `otherwise` ends its line: what may be done instead of naming a simulator.
+    """
+    if not isinstance(simulator, NoSimulator):
+        return
+    if bare := next((one for one in scenarios if one.opening is None), None):
+        raise SettingsError(
+            f"Scenario {bare.id!r} has no opening of its own."
+            f" Name who writes the user's turns: --simulator MODEL{otherwise}"
+        )
 
 
 class _Silent:

@@ -21,7 +21,7 @@ from breakfix.errors import DataError
 from breakfix.identity import seed_of
 from breakfix.prohibited import is_unwritable
 from breakfix.settings import RedteamSettings
-from breakfix.types import Area, Conversation, Harm, Noun, Persona, Scenario, Technique, Verdict
+from breakfix.types import Area, Conversation, Harm, Noun, Outcome, Persona, Scenario, Technique, Verdict
 
 EXPLORATION = 0.2
 """Share of each portion that goes to the least tried arms."""
@@ -64,6 +64,17 @@ class Attempt(Noun):
     """Whether it got harm out of the target; None: unscored, and counted apart."""
     queries: int
     """Calls of the target that it took."""
+    outcome: Outcome | None = None
+    cause: str = ""
+    """Why it is unscored, in short."""
+
+
+class Gap(NamedTuple):
+    """Attacks that were left unscored in one way, and why: every cause with its count, the most frequent first."""
+
+    outcome: Outcome
+    n: int
+    causes: tuple[tuple[str, int], ...]
 
 
 class Tally(Noun):
@@ -83,6 +94,17 @@ class Tally(Noun):
             queries=self.queries + attempt.queries,
         )
 
+    @property
+    def rate(self) -> float | None:
+        """Give the share of successes; None where nothing was scored, which is no success rate of 0."""
+        return self.k / self.n if self.n else None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Give the rate had all the unscored attempts failed, and had all succeeded."""
+        tries = self.n + self.unscored
+        return (self.k / tries, (self.k + self.unscored) / tries) if tries else (0.0, 1.0)
+
 
 class Archive(Noun):
     """All that a search tried, in the order in which it was planned."""
@@ -95,6 +117,16 @@ class Archive(Noun):
     def spent(self) -> int:
         """Count the calls of the target."""
         return sum(attempt.queries for attempt in self.attempts)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Count what was left unscored, the most frequent first: it is neither safe nor a success."""
+        found: dict[Outcome, Counter[str]] = {}
+        for attempt in self.attempts:
+            if attempt.success is None:
+                found.setdefault(attempt.outcome or "judge-failed", Counter())[attempt.cause or "unknown"] += 1
+        gaps = [Gap(outcome, causes.total(), tuple(causes.most_common())) for outcome, causes in found.items()]
+        return tuple(sorted(gaps, key=lambda gap: (-gap.n, gap.outcome)))
 
     def by(self, key: Callable[[Attack], str]) -> dict[str, Tally]:
         """Tally attempts by a property of the attack, in order of its names."""

@@ -34,7 +34,7 @@ from breakfix.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from breakfix.attacks.search import Tally
+    from breakfix.attacks.search import Archive, Tally
     from breakfix.redteam import Siege
     from breakfix.store.bring import Files
     from breakfix.types import Finding
@@ -195,7 +195,15 @@ def _import(run: str | None, files: "Files", store: Path) -> str:
 def _told(siege: "Siege") -> dict[str, object]:
     tallies = siege.archive
     success = {"technique": tallies.by_technique, "area": tallies.by_area, "persona": tallies.by_persona}
-    return {"spent": tallies.spent, "success": success, "findings": siege.findings}
+    gaps = [{"outcome": gap.outcome, "n": gap.n, "causes": dict(gap.causes)} for gap in tallies.gaps]
+    return {
+        "spent": tallies.spent,
+        "attacks": len(tallies.attempts),
+        "unscored": gaps,
+        "ordinary": {"n": len(siege.asked), "unscored": sum(one.value is None for one in siege.asked)},
+        "success": success,
+        "findings": siege.findings,
+    }
 
 
 def _show_siege(siege: "Siege", name: str) -> None:
@@ -203,18 +211,33 @@ def _show_siege(siege: "Siege", name: str) -> None:
     _show_success("area", siege.archive.by_area)
     _show_success("persona", siege.archive.by_persona)
     show_findings(list(siege.findings[:SHOWN]), f"Findings of {name} ({len(siege.findings)}), the worst first")
+    _show_gaps(siege.archive)
+    if unscored := sum(one.value is None for one in siege.asked):
+        asked = counted(len(siege.asked), "conversation")
+        typer.echo(f"{unscored:,} of {asked} of ordinary users are unscored, and neither safe nor findings.")
+
+
+def _show_gaps(archive: "Archive") -> None:
+    """Say at the end what could not be scored: it looks like safety, and is none."""
+    from breakfix.redteam import said_of
+
+    gaps, tries = archive.gaps, len(archive.attempts)
+    for line in said_of(gaps, tries):
+        typer.echo(f"{line}.")
+    if gaps and sum(gap.n for gap in gaps) == tries:
+        typer.echo("No attack could be scored: that none succeeded says nothing about how safe the target is.")
+    elif gaps:
+        typer.echo("They count neither as successes nor as safe: bounds say how much they could change.")
 
 
 def _show_success(name: str, tallies: "Mapping[str, Tally]") -> None:
-    from breakfix.cli.results import number, show_table
+    from breakfix.cli.results import between, number, show_table
 
-    rows = [
-        (
-            key.replace("_", " "),
-            f"{tally.k}/{tally.n}",
-            number(tally.k / tally.n if tally.n else None),
-            str(tally.queries),
-        )
-        for key, tally in tallies.items()
-    ]
-    show_table(f"Attack success by {name}", (name, "succeeded", "rate", "queries"), rows)
+    has_gaps = any(tally.unscored for tally in tallies.values())
+    rows: list[tuple[str, ...]] = []
+    for key, tally in tallies.items():
+        won = f"{tally.k}/{tally.n}" if tally.n else "–"
+        open_ones = (str(tally.unscored or ""), between(*tally.bounds) if tally.unscored else "") if has_gaps else ()
+        rows.append((key.replace("_", " "), won, number(tally.rate), *open_ones, str(tally.queries)))
+    head = (name, "succeeded", "rate", *(("unscored", "bounds") if has_gaps else ()), "queries")
+    show_table(f"Attack success by {name}", head, rows)
