@@ -122,6 +122,7 @@ def test_one_that_is_named_twice_counts_once():
     ("chosen", "expected"),
     [
         ({"personas": ("ordinry",)}, r"Unknown persona 'ordinry'.*Did you mean 'ordinary'"),
+        ({"personas": ("ordinry", "formall")}, r"'ordinary'\? Unknown persona 'formall'.*Did you mean 'formal'"),
         ({"languages": ("french",)}, r"Unknown language 'french'.*Did you mean 'fr'"),
         ({"languages": ("Deutsch",)}, r"Did you mean 'de'"),
         ({"languages": ("xx",)}, r"Known: ar, .*zh"),

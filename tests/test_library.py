@@ -99,6 +99,11 @@ def test_an_unknown_harm_is_refused_with_the_nearest_name():
         pick_harms(HARMS, ("hate_religon",))
 
 
+def test_every_unknown_harm_is_named():
+    with pytest.raises(DataError, match=r"Unknown harm 'fruad'.*'fraud'\? Unknown harm 'malwear'.*'malware'"):
+        pick_harms(load_harms(), ("fruad", "malwear"))
+
+
 @pytest.mark.parametrize("measure", ["jailbreak", "refusal"])
 def test_a_prohibited_harm_that_is_asked_for_is_refused_and_says_what_serves(measure: Measure):
     with pytest.raises(DataError, match=r"published prompts.*--scenarios ailuminate --measures refusal"):

@@ -41,6 +41,15 @@ def test_a_wrong_name_is_one_clear_line(name: str, told: str):
     assert "word" not in str(error.value).replace("password", "")
 
 
+def test_a_missing_file_is_looked_for_in_a_folder_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="taken from the folder") as error:
+        open_model("replay/gone.jsonl")
+    assert repr(str(tmp_path)) in str(error.value)
+    with pytest.raises(ModelError, match=r"Check the path\.$"):
+        open_model(f"replay/{tmp_path}/gone.jsonl")
+
+
 def test_files_become_models(tmp_path: Path):
     (tmp_path / "a.jsonl").write_text('{"prompt": "p", "completion": "c"}')
     (tmp_path / "a.yaml").write_text("- reply: yes, always")

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from breakfix.errors import SettingsError
 from breakfix.types import MEASURES, Area, Measure
@@ -23,9 +23,18 @@ HIDDEN = "(hidden)"
 
 
 class Settings(BaseModel):
-    """The form of every settings group: frozen, unknown keys refused."""
+    """The form of every settings group: frozen, unknown keys refused; a list may be written a,b as on the line."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_of_text(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        tree = cast("dict[str, Any]", given)
+        lists = {name for name, field in cls.model_fields.items() if get_origin(field.annotation) is tuple}
+        return {key: _parts(value) if key in lists else value for key, value in tree.items()}
 
 
 class ModelSettings(Settings):
@@ -355,7 +364,7 @@ def _split_key(key: str) -> list[str]:
 
 
 def _one_line(error: ValidationError, where: str) -> str:
-    first = error.errors()[0]
+    first, *others = error.errors()
     parts = [str(part) for part in first["loc"]]
     key = ".".join(parts)
     if first["type"] == "extra_forbidden":
@@ -363,11 +372,17 @@ def _one_line(error: ValidationError, where: str) -> str:
         near = difflib.get_close_matches(parts[-1], known, n=1, cutoff=0.4)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known here: {', '.join(known)}."
         return f"{where}: unknown setting {key!r}. {hint}"
-    hint = _near_choice(first["input"], str(first.get("ctx", {}).get("expected", "")))
-    return f"{where}: setting {key!r}: {first['msg']} (got {first['input']!r}).{hint}"
+    listed = [one for one in others if isinstance(one["loc"][-1], int) and one["loc"][:-1] == first["loc"][:-1]]
+    also = "".join(f" Nor {one['input']!r}.{_near_choice(one)}" for one in listed)
+    return f"{where}: setting {key!r}: {first['msg']} (got {first['input']!r}).{_near_choice(first)}{also}"
 
 
-def _near_choice(given: object, expected: str) -> str:
+def _parts(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _near_choice(error: Mapping[str, Any]) -> str:
+    given, expected = error["input"], str(error.get("ctx", {}).get("expected", ""))
     near = difflib.get_close_matches(str(given), re.findall(r"'([^']*)'", expected), n=1, cutoff=0.4)
     return f" Did you mean {near[0]!r}?" if near else ""
 

@@ -71,7 +71,8 @@ def _open_weights(name: str, kind: str, rest: str, *, settings: ModelSettings) -
 def _file(path: str, name: str) -> Path:
     file = Path(path).expanduser()
     if not file.is_file():
-        raise ModelError(f"Model {name!r}: there is no file {path!r}. Check the path (it is taken from here: .).")
+        here = "" if file.is_absolute() else f" (it is taken from the folder {str(Path.cwd())!r})"
+        raise ModelError(f"Model {name!r}: there is no file {path!r}. Check the path{here}.")
     return file
 
 

@@ -60,14 +60,20 @@ class Point(NamedTuple):
 def axes_of(settings: MeasureSettings) -> Axes:
     """Give the personas and languages that the settings name; by default all personas, in English.
 
-    Raises DataError with the nearest known name.
+    Raises DataError with the nearest known name of each that is unknown.
     """
-    for name in settings.personas:
-        if name not in load_personas():
-            raise DataError(f"Unknown persona {name!r} (setting measure.personas). {nearest(name, load_personas())}")
-    for code in settings.languages:
-        if code not in load_languages():
-            raise DataError(f"Unknown language {code!r} (setting measure.languages). {_nearest_language(code)}")
+    people = load_personas()
+    wrong = [
+        f"Unknown persona {name!r} (setting measure.personas). {nearest(name, people)}"
+        for name in settings.personas
+        if name not in people
+    ] + [
+        f"Unknown language {code!r} (setting measure.languages). {_nearest_language(code)}"
+        for code in settings.languages
+        if code not in load_languages()
+    ]
+    if wrong:
+        raise DataError(" ".join(wrong))
     once = (tuple(dict.fromkeys(chosen)) for chosen in (settings.personas, settings.languages))
     personas, languages = once
     return Axes(personas or PERSONAS, languages or LANGUAGES)

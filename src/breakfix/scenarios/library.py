@@ -49,9 +49,8 @@ def build_scenarios(
 
 def pick_harms(harms: Mapping[str, Harm], ids: Sequence[str]) -> Mapping[str, Harm]:
     """Give the harms of these ids; all, if there are no ids. Raises DataError with the nearest known id."""
-    for name in ids:
-        if name not in harms:
-            raise DataError(f"Unknown harm {name!r}. {nearest(name, harms)}")
+    if unknown := [name for name in ids if name not in harms]:
+        raise DataError(" ".join(f"Unknown harm {name!r}. {nearest(name, harms)}" for name in unknown))
     return {name: harms[name] for name in ids} if ids else harms
 
 
