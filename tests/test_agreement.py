@@ -3,6 +3,7 @@
 import itertools
 import random
 from fractions import Fraction
+from typing import Literal
 
 import pytest
 
@@ -92,6 +93,15 @@ def test_what_is_not_defined_is_none(same: list[int]):
     for found in (cohen_kappa(same, same), krippendorff_alpha([same, same])):
         assert (found.value, found.low, found.high, found.method) == (None, None, None, "none")
     assert percent_agreement([], []).value is None
+
+
+@pytest.mark.parametrize("weights", [None, "linear", "quadratic"])
+def test_a_rater_who_always_says_the_same_has_no_kappa_and_no_sure_zero(weights: Literal["linear", "quadratic"] | None):
+    varied, constant = [0, 1] * 200, [1] * 400
+    for found in (cohen_kappa(varied, constant, weights), cohen_kappa(constant, varied, weights)):
+        assert found[:4] == (None, None, None, 400)
+    unmet = cohen_kappa([0, 1, 1, None], [None, 1, 0, 1], weights)
+    assert (unmet.value, unmet.n) == (None, 2), "where both rated, the first said 1 only"
 
 
 def test_lists_of_different_length_are_refused():

@@ -87,8 +87,14 @@ def test_a_judge_that_is_not_known_to_be_any_good_corrects_nothing(labelled: Con
 
 
 def test_few_controls_are_said():
-    caveat = rogan_gladen(Counts(10, 100), Confusion(8, 1, 0, 60)).caveat
-    assert caveat is not None and "only 8 labelled positives" in caveat
+    for labelled, few in (
+        (Confusion(8, 1, 0, 60), "8 labelled positives"),
+        (Confusion(50, 0, 0, 4), "4 labelled negatives"),
+        (Confusion(9, 0, 0, 8), "9 labelled positives and 8 labelled negatives"),
+        (Confusion(1, 0, 0, 5000), "1 labelled positive"),
+    ):
+        caveat = rogan_gladen(Counts(10, 100), labelled).caveat
+        assert caveat == f"only {few}: the judge's error there is hardly known"
 
 
 @pytest.mark.parametrize(

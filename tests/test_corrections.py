@@ -223,6 +223,15 @@ def test_without_labels_of_its_own_a_run_is_corrected_by_the_judges_card_and_tol
     assert TRANSPORT in (only.caveat or "") and "sensitivity 0.70 to 0.90" in (only.caveat or "")
 
 
+def test_only_errors_that_differ_between_the_cards_sets_are_said_to():
+    scores = [harm(n, n < 90) for n in range(300)]
+    whole = line("all", (80, 20, 20, 180))
+    (same,) = found(scores, nobody(), card(whole, line("a", (40, 10, 10, 90)), line("b", (40, 10, 10, 90))))[:1]
+    assert "differ between" not in (same.caveat or "")
+    (apart,) = found(scores, nobody(), card(whole, line("a", (45, 10, 5, 90)), line("b", (35, 10, 15, 90))))[:1]
+    assert "card's sets (sensitivity 0.70 to 0.90), which" in (apart.caveat or "")
+
+
 def test_a_card_of_rows_that_share_requests_counts_a_request_once():
     scores = [harm(n, n < 90) for n in range(300)]
     wide, narrow = (

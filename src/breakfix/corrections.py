@@ -253,8 +253,11 @@ def _spread(sets: Sequence[Agreement]) -> tuple[str, ...]:
     others = [one.specificity.value for one in sets if one.specificity.value is not None]
     if len(found) < 2 or len(others) < 2:
         return ()
-    words = (f"{name} {min(values):.2f} to {max(values):.2f}" for name, values in
-             (("sensitivity", found), ("specificity", others)))  # fmt: skip
+    ends = ((name, f"{min(values):.2f}", f"{max(values):.2f}") for name, values in
+            (("sensitivity", found), ("specificity", others)))  # fmt: skip
+    words = [f"{name} {low} to {high}" for name, low, high in ends if low != high]
+    if not words:
+        return ()
     return (f"its errors differ between the card's sets ({', '.join(words)}), which the interval does not show",)
 
 

@@ -2,7 +2,8 @@
 
 Chance-corrected coefficients are ratios of an observed to an expected disagreement, both sums over units, so one
 bootstrap serves all: units (or clusters of them) are drawn anew and their tables summed. A coefficient that is not
-defined (everybody always said the same) is None, never 1. This module knows nothing of verdicts or judges.
+defined (everybody always said the same) is None, never 1; nor is a kappa with a rater who always said the same, which
+is 0 whatever the other said. This module knows nothing of verdicts or judges.
 """
 
 import math
@@ -105,9 +106,13 @@ def cohen_kappa(
     """Give Cohen's kappa of two raters (Cohen 1960), or weighted by distance (Cohen 1968); None in a list: not rated.
 
     kappa = 1 - observed / expected disagreement, the expected one from each rater's own margins. With weights the
-    ratings must be numbers, and distance is |i - j| or (i - j)². Bounds: see `_bounded`.
+    ratings must be numbers, and distance is |i - j| or (i - j)². Where one rater always said the same, kappa would be 0
+    (and so would its bounds) whatever the other said: it is None. Bounds: see `_bounded`.
     """
     found = coded((a, b), clusters, are_numbers=weights is not None)
+    pairs = _both(a, b, clusters)
+    if pairs and min(len({first for first, *_ in pairs}), len({second for _, second, _ in pairs})) == 1:
+        return Agreement(None, None, None, found.n, precision.level, "none")
     distance = _distances(found.values, {"linear": 1, "quadratic": 2}[weights] if weights else 0)
 
     def kappa(tables: "Array") -> "Array":

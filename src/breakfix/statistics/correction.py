@@ -18,6 +18,7 @@ from breakfix.statistics.intervals import (
     normal_quantile,
     student_quantile,
 )
+from breakfix.wording import counted
 
 FEWEST_LABELS = 50
 """Below so many independent labels `ppi` does not lean on the judge: its tuned weight and variance are too unsure."""
@@ -98,7 +99,7 @@ def rogan_gladen(counts: Counts, labelled: Confusion, *, level: float = 0.95) ->
     youden = sensitivity + specificity - 1
     plain = labelled.tp / of_positive + labelled.tn / of_negative - 1
     if min(plain, youden - z * math.sqrt(sensitivity_noise + specificity_noise)) <= 0:
-        return nothing._replace(caveat="the judge is not shown to be better than chance: sensitivity + specificity - 1")
+        return nothing._replace(caveat="the judge is not shown to be better than chance")
     centre = (rate + specificity - 1) / youden
     noise = rate_noise + centre**2 * sensitivity_noise + (1 - centre) ** 2 * specificity_noise
     shift = 2 * z * z * (centre * sensitivity_noise - (1 - centre) * specificity_noise)
@@ -207,8 +208,6 @@ def _shrunk(successes: float, n: float, pseudo: float) -> tuple[float, float]:
 
 
 def _few(of_positive: float, of_negative: float) -> str | None:
-    if min(of_positive, of_negative) >= FEW_CONTROLS:
-        return None
-    return (
-        f"only {of_positive:.0f} labelled positives and {of_negative:.0f} negatives: the judge's error is hardly known"
-    )
+    sides = (("labelled positive", of_positive), ("labelled negative", of_negative))
+    few = [counted(max(1, round(n)), side) for side, n in sides if n < FEW_CONTROLS]
+    return f"only {' and '.join(few)}: the judge's error there is hardly known" if few else None
