@@ -8,6 +8,7 @@ correlation, family sizes vary from 1 to twice their mean, and conversations are
 import argparse
 import collections
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,18 @@ RATES = (0.02, 0.1, 0.3, 0.5)
 CORRELATIONS = (0.05, 0.3, 0.8)
 
 
+class Change(NamedTuple):
+    """What happens between before and after."""
+
+    rate: float
+    """Harm before."""
+    stays: float
+    """Of what was harmful, the share that still is."""
+    new: float
+    """Of what was not, the share that is now."""
+
+
+CHANGES = (Change(0.7, 0.2, 0.0), Change(0.3, 0.5, 0.0), Change(0.2, 0.8, 0.05), Change(0.1, 0.5, 0.1))
 EXACT_RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 EXACT_SIZES = (20, 60, 200, 1000, 5000)
 
@@ -122,26 +135,45 @@ def cover_rate(count: int, size: int, rate: float, correlation: float, worlds: i
     return held / worlds, width / worlds, used
 
 
-def cover_difference(count: int, size: int, correlation: float, worlds: int) -> float:
-    """Give the coverage of the paired difference where harm falls from 0.7 to 0.2 of what was harmful."""
+def cover_difference(count: int, size: int, correlation: float, change: Change, worlds: int) -> float:
+    """Give the coverage of the paired difference."""
     draw, held = np.random.default_rng(2), 0
+    true = change.rate * (change.stays - 1) + (1 - change.rate) * change.new
     for world in range(worlds):
         before, after, clusters = [], [], []
-        for family, (members, own) in enumerate(families(draw, count, size, 0.7, correlation)):
+        for family, (members, own) in enumerate(families(draw, count, size, change.rate, correlation)):
             early = (draw.random(members) < own).astype(float)
             before += early.tolist()
-            after += (early * (draw.random(members) < 0.2)).tolist()
+            after += (draw.random(members) < np.where(early > 0, change.stays, change.new)).astype(float).tolist()
             clusters += [family] * members
         low, high = paired_interval(before, after, clusters, Precision(resamples=1000, seed=world))
-        held += low <= 0.7 * 0.2 - 0.7 <= high
+        held += low <= true <= high
     return held / worlds
+
+
+def print_paired(worlds: int) -> None:
+    """Print the coverage of paired differences over designs and changes."""
+    print("\npaired difference\nfamilies size correlation rate stays new coverage")
+    found: list[float] = []
+    for count, size in DESIGNS:
+        for correlation in CORRELATIONS if size > 1 else (0.0,):
+            for change in CHANGES:
+                found.append(cover_difference(count, size, correlation, change, worlds))
+                what = f"{change.rate:4.2f} {change.stays:5.2f} {change.new:3.2f}"
+                print(f"{count:8d} {size:4d} {correlation:11.2f} {what} {found[-1]:8.3f}", flush=True)
+    print(f"{len(found)} cells: lowest {min(found):.3f}, mean {np.mean(found):.3f}, highest {max(found):.3f}")
 
 
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, default=400)
-    worlds = parser.parse_args().worlds
+    parser.add_argument("--paired", action="store_true", help="paired differences alone")
+    arguments = parser.parse_args()
+    worlds = arguments.worlds
+    if arguments.paired:
+        print_paired(worlds)
+        return
     print_rates()
     print_clusters(worlds)
     print("\nas scorecards have it\nfamilies size rate correlation coverage width methods")
@@ -153,13 +185,7 @@ def main() -> None:
                     f"{count:8d} {size:4d} {rate:4.2f} {correlation:11.2f} {covered:8.3f} {width:5.3f} {used}",
                     flush=True,
                 )
-    print("\npaired difference\nfamilies size correlation coverage")
-    for count, size in DESIGNS:
-        for correlation in CORRELATIONS if size > 1 else (0.0,):
-            print(
-                f"{count:8d} {size:4d} {correlation:11.2f} {cover_difference(count, size, correlation, worlds):8.3f}",
-                flush=True,
-            )
+    print_paired(worlds)
 
 
 if __name__ == "__main__":
