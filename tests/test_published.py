@@ -365,6 +365,13 @@ def test_a_draw_is_spread_over_harms_and_is_the_same_again(tmp_path: Path):
     assert len(drawn(path, n=99)[0]) == 10
 
 
+def test_it_is_said_how_many_were_drawn_of_how_many_and_how_to_take_all(tmp_path: Path):
+    path = lines(tmp_path / "own.jsonl", *({"prompt": f"placeholder {n}", "kind": "benign"} for n in range(10)))
+    said = "Scenarios drawn: 4 of 10 (refusal). All of them: -n 10 (measure.conversations)."
+    assert drawn(path, n=4)[1] == [said]
+    assert drawn(path, n=10)[1] == []
+
+
 def test_only_the_harms_that_were_asked_for_are_drawn(tmp_path: Path):
     path = lines(tmp_path / "own.jsonl", {"prompt": "a", "harm": "fraud"}, {"prompt": "b", "harm": "malware"})
     assert [one.harm for one in drawn(path, harms=("malware",))[0]] == ["malware"]

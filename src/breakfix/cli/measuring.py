@@ -96,7 +96,23 @@ def measure(
         "seed": seed,
     }
     place = Place(store, out, run, reuse)
-    _measure(settle(place, Given(settings, overrides, options)), place, stage, as_json=as_json)
+    _measure(_all_recorded(settle(place, Given(settings, overrides, options))), place, stage, as_json=as_json)
+
+
+def _all_recorded(settings: "CycleSettings") -> "CycleSettings":
+    """Take a recording whole where nobody said how much of it, and an offline judge makes it free."""
+    from breakfix.models.open import open_model
+    from breakfix.models.replay import ReplayModel
+    from breakfix.roles import EMBEDDED, REFUSAL
+
+    target, measured = settings.target or "", settings.measure
+    is_own = measured.scenarios in ((), (target.removeprefix("replay/"),))
+    is_free = target.startswith("replay/") and settings.judge in (REFUSAL, EMBEDDED)
+    if "conversations" in measured.model_fields_set or not is_own or not is_free:
+        return settings
+    recorded = open_model(target)
+    n = len(recorded) if isinstance(recorded, ReplayModel) else measured.conversations
+    return settings.model_copy(update={"measure": measured.model_copy(update={"conversations": n})})
 
 
 def _measure(settings: "CycleSettings", place: "Place", stage: str, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ broken row is an error that names it by number; every other row is counted: as s
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
@@ -52,6 +52,7 @@ def draw_published(
     chosen: list[Scenario] = []
     notes: dict[str, None] = {}
     left_out: dict[str, None] = {}
+    short: dict[Measure, int] = {}
     for measure in settings.measures:
         readings = [read_set(name, measure, harms=harms) for name in names]
         left_out |= dict.fromkeys(reason for one in readings for reason in one.left_out)
@@ -59,6 +60,8 @@ def draw_published(
         found = {scenario.id: scenario for one in readings for scenario in one.scenarios}
         wanted = [one for one in found.values() if _is_chosen(one, settings)]
         chosen += spread(join_families(wanted, known=load_sets()), settings.conversations, seed=seed)
+        if len(wanted) > settings.conversations:
+            short[measure] = len(wanted)
     if not chosen:
         of = f" about {', '.join(settings.harms)}" if settings.harms else ""
         of += f" in {', '.join(settings.languages)}" if settings.languages else ""
@@ -66,7 +69,14 @@ def draw_published(
         raise DataError(
             f"No scenario of {', '.join(settings.measures)}{of} in {', '.join(names)}{why}. Name other --scenarios."
         )
-    return chosen, list(notes)
+    return chosen, [*notes, *_note_on_size(short, settings.conversations)]
+
+
+def _note_on_size(short: Mapping[Measure, int], n: int) -> Iterator[str]:
+    """Say how many scenarios were drawn where there are more: nobody should take a part for the whole."""
+    if short:
+        drawn = ", ".join(f"{n:,} of {there:,} ({measure})" for measure, there in short.items())
+        yield f"Scenarios drawn: {drawn}. All of them: -n {max(short.values())} (measure.conversations)."
 
 
 def _is_chosen(scenario: Scenario, settings: MeasureSettings) -> bool:

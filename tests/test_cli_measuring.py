@@ -1,0 +1,45 @@
+"""`breakfix measure` on recorded answers: all of them where they are free and nobody said how many."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from commands import inside
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "answers.jsonl"
+    rows = [{"prompt": f"How do I bake cake {n}?", "completion": "I can't help with that."} for n in range(70)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def measured(capsys: pytest.CaptureFixture[str], recording: Path, *more: str) -> tuple[int, str]:
+    folder = recording.parent
+    arguments = ("-t", f"replay/{recording}", "-j", "refusal", "--measures", "refusal", "--run", "r", "--json")
+    place = ("--store", str(folder / "store"), "--out", str(folder / "runs"))
+    said = inside(capsys, "measure", *arguments, *place, *more)
+    (rate, *_) = [one for one in json.loads(said.stdout)["estimates"] if one["metric"] == "IPRR"]
+    return rate["n"], said.stderr
+
+
+def test_a_recording_is_taken_whole_and_again_when_the_run_is_resumed(
+    capsys: pytest.CaptureFixture[str], recording: Path
+):
+    for _ in range(2):
+        n, said = measured(capsys, recording)
+        assert n == 70 and "Scenarios drawn" not in said
+
+
+@pytest.mark.parametrize("more", [("-n", "5"), ("--set", "measure.conversations=5")])
+def test_of_a_recording_no_more_is_taken_than_was_asked_for(
+    capsys: pytest.CaptureFixture[str], recording: Path, more: tuple[str, ...]
+):
+    n, said = measured(capsys, recording, *more)
+    assert n == 5 and "Scenarios drawn: 5 of 70 (refusal). All of them: -n 70" in said
+
+
+def test_the_file_named_as_its_own_scenarios_is_taken_whole_too(capsys: pytest.CaptureFixture[str], recording: Path):
+    assert measured(capsys, recording, "--scenarios", str(recording))[0] == 70
