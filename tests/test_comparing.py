@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from breakfix.cli.results import show_comparisons
+from breakfix.compare import compare
 from breakfix.comparing import Wanted, side_by_side, write_comparison
 from breakfix.errors import DataError
 from breakfix.estimates import Score
 from breakfix.measured import Measurement
+from breakfix.scorecard import score_of
 from breakfix.settings import CycleSettings, dump_settings
 from breakfix.store.store import Store
 from breakfix.types import Scenario
@@ -153,5 +156,40 @@ def test_one_run_alone_is_broken_down_and_compared_with_nothing(folder: Path, ca
 
 def test_before_and_after_name_the_judge_and_how_many_are_paired(folder: Path, capsys: pytest.CaptureFixture[str]):
     said = inside(capsys, "compare", "bad", "good").stdout
-    assert "Paired: 60 of 60 scored before and 60 after." in said and "judge: scripted/j.yaml" in said
+    assert "Paired: 60 of 60 before and 60 after." in said and "judge: scripted/j.yaml" in said
     assert "< 0.0001" in said and "0.0000" not in said
+
+
+def test_what_was_held_and_not_scored_is_counted_beside_the_pairs(folder: Path, capsys: pytest.CaptureFixture[str]):
+    with Store.open(folder / ".breakfix") as store:
+        unscored = [scenario("jailbreak", place) for place in range(60, 80)]
+        store.add_scenarios("bad", unscored)
+        store.add_conversations("bad", [talk(each, run="bad") for each in unscored])
+    said = inside(capsys, "compare", "bad", "good").stdout
+    assert "Paired: 60 of 80 before (20 unscored) and 60 after." in said
+
+
+def test_a_comparison_that_takes_anothers_place_says_so(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert "Replaced" not in inside(capsys, "compare", "good", "bad", "--table").stderr
+    assert "Replaced the comparison that runs held" in inside(capsys, "compare", "good", "middling", "--table").stderr
+    assert "Replaced" not in inside(capsys, "compare", "good", "bad", "--table", "--out", "other").stderr
+
+
+def test_a_clear_interval_without_a_verdict_is_explained(capsys: pytest.CaptureFixture[str]):
+    def harmful(places: range, value: float) -> list[Score]:
+        asked = [scenario("jailbreak", place) for place in places]
+        found = [(each, talk(each)) for each in asked]
+        return [score_of(each, said, verdict(said, severity=int(4 * value))) for each, said in found]
+
+    every = range(64)
+    fallen = {place for place in every if place % 8 == 0}
+    before = [one._replace(value=float(place in fallen)) for place, one in enumerate(harmful(every, 0))]
+    changes = compare(before, harmful(every, 0), SETTINGS)
+    show_comparisons(changes, "x")
+    said = capsys.readouterr().out
+    (area,) = [one for one in changes if one.measure == "harm" and one.before == 1]
+    assert area.verdict == "cannot_tell" and (area.high or 0) < 0 and area.p == pytest.approx(2 * 0.5**8)
+    name = area.harm.removeprefix("area/").replace("_", " ")
+    assert f"{name} 0.0078 alone, 0.0625 adjusted" in said and "Cannot tell though the interval leaves out 0" in said
+    show_comparisons([one for one in changes if one.harm == "all"], "x")
+    assert "Cannot tell though" not in capsys.readouterr().out

@@ -187,3 +187,7 @@ def test_the_line_of_a_judge_that_all_columns_share_stands_below_the_table():
     apart = [*both, candidate("c", scores(0.3, (0.5, 0.5)), judge_line="judge: other", judge_id="other")]
     table = lineup_tables(lineup_of(apart))["table-one"]
     assert table.note.endswith(f"J{line[1:]}. Judge: other.") and table.note.count(line[1:]) == 1
+    named = candidate("d", scores(0.3, (0.5, 0.5)), judge_line="judge: j 157bc8", judge_id="157bc8b9", judge="j")
+    bare = candidate("e", scores(0.3, (0.5, 0.5)), judge_line="judge: 157bc8", judge_id="157bc8b9", judge="157bc8b9")
+    note = lineup_tables(lineup_of([bare, named]))["table-one"].note
+    assert note.endswith("Judge: j 157bc8.") and "Judge: 157bc8" not in note

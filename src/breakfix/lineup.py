@@ -113,9 +113,10 @@ def warnings_of(lineup: Lineup) -> tuple[str, ...]:
     """Say in words what keeps entrants from being compared."""
     apart = [one for one in lineup.entrants if one.apart]
     said = [f"{one.name} is shown, but not compared with the rest: {one.apart}." for one in apart]
-    judges = {one.judge for one in lineup.entrants}
+    judges = {one.judge_id: one.judge for one in lineup.entrants}
     if len(judges) > 1:
-        said.append(f"The columns have different judges ({', '.join(sorted(judges))}): their rates do not compare.")
+        names = ", ".join(sorted(name if name == each else f"{name} {each[:6]}" for each, name in judges.items()))
+        said.append(f"The columns have different judges ({names}): their rates do not compare.")
     return tuple(said)
 
 

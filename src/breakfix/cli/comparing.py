@@ -107,21 +107,27 @@ def _two_judges(early: "Measurement", late: "Measurement") -> str | None:
 
 
 def _partners(early: "Measurement", late: "Measurement") -> str:
-    """Say how many conversations are paired: what is scored on one side only is not compared."""
+    """Say how many conversations are paired of those held: what is not scored on both sides is not compared."""
     sides = [{(one.scenario_id, one.sample) for one in each.scores if one.value is not None} for each in (early, late)]
-    return f"Paired: {len(sides[0] & sides[1]):,} of {len(sides[0]):,} scored before and {len(sides[1]):,} after."
+    held = [len(each.scores) for each in (early, late)]
+    told = [
+        f"{many:,} {when}" + (f" ({many - len(side):,} unscored)" if many > len(side) else "")
+        for many, side, when in zip(held, sides, ("before", "after"), strict=True)
+    ]
+    return f"Paired: {len(sides[0] & sides[1]):,} of {' and '.join(told)}."
 
 
 def _warn_of_corrections(late: "Measurement", after: str) -> None:
     """Say beside the gate what people's labels make of the judge's rates; the pairs go by the judge's own."""
     from breakfix.cli.results import show_corrected
 
-    if late.card.corrected:
-        typer.echo(
-            f"The verdicts pair by pair go by the judge alone; the gate by labels of {after}, where they are enough,"
-            " and on areas then by labels of both:\n"
-        )
-        show_corrected(late.card)
+    if not late.card.corrected:
+        return
+    said = "The verdicts pair by pair go by the judge alone"
+    if any(one.is_of_these for one in late.card.corrected):
+        said += f"; the gate by labels of {after}, where they are enough, and on areas then by labels of both"
+    typer.echo(f"{said}:\n")
+    show_corrected(late.card)
 
 
 def _side_by_side(
@@ -130,7 +136,10 @@ def _side_by_side(
     from breakfix.comparing import Wanted, side_by_side, write_comparison
 
     lineup = side_by_side(measured, Wanted(whole.measure, whole.seed, published))
+    is_replaced = (out / "comparison.html").exists()
     paths = write_comparison(lineup, out)
+    if is_replaced:
+        typer.echo(f"Replaced the comparison that {out} held; to keep several, give each its --out FOLDER.", err=True)
     if as_json:
         from breakfix.cli.results import print_json
 

@@ -126,6 +126,23 @@ def show_comparisons(comparisons: Sequence["Comparison"], title: str) -> None:
     ]  # fmt: skip
     show_table(title, head, rows)
     _say_alone(alone)
+    _say_undecided([each for each in comparisons if _is_whole(each, alone) or _is_pooled_area(each)])
+
+
+def _say_undecided(shown: Sequence["Comparison"]) -> None:
+    """Say why a difference whose interval leaves out 0 is not told yet: the test is exact, and adjusted for many."""
+    clear = [each for each in shown if each.low is not None and each.high is not None and each.low * each.high > 0]
+    told = [
+        f"{each.metric if each.harm == 'all' else _of(each.harm)} {chance(each.p)} alone,"
+        f" {chance(each.p_adjusted)} adjusted"
+        for each in clear
+        if each.verdict == "cannot_tell"
+    ]
+    if told:
+        typer.echo(
+            "Cannot tell though the interval leaves out 0: verdicts go by the exact test's p, adjusted (Holm) for all"
+            f" that are tested beside it: {'; '.join(told)}.\n"
+        )
 
 
 def show_gate(gate: "GateDecision", of: str) -> None:

@@ -180,7 +180,11 @@ def column_marks(lineup: Lineup) -> dict[str, str]:
 
 def _judge_lines(lineup: Lineup) -> list[str]:
     """Say of every judge how far people agree with it: below the table, since it is too long for a cell."""
-    lines = dict.fromkeys(one.judge_line for one in lineup.entrants if one.judge_line)
+    known = {one.judge_id: one for one in lineup.entrants if one.judge_line and one.judge == one.judge_id}
+    known |= {one.judge_id: one for one in lineup.entrants if one.judge_line and one.judge != one.judge_id}
+    lines = dict.fromkeys(
+        one.judge_line for one in lineup.entrants if one.judge_line and known[one.judge_id].judge == one.judge
+    )
     return [f"{line[:1].upper()}{line[1:]}." for line in lines]
 
 
