@@ -10,7 +10,7 @@ from breakfix.budget import Budget, Claim
 from breakfix.calls import Calls
 from breakfix.errors import BudgetSpent, SettingsError
 from breakfix.journal import Journal, journal_path
-from breakfix.prices import PriceTable, forecast_dialogues
+from breakfix.prices import Price, PriceTable, Unpriced, forecast_dialogues
 from breakfix.settings import CallSettings, ModelSettings
 from breakfix.types import Decoding, Message, Reply
 from fake_model import FakeModel, ask_many, calls_of
@@ -127,6 +127,31 @@ def test_a_cost_cap_needs_a_price(tmp_path: Path):
 )
 def test_prices_are_known_free_or_unknown(name: str, priced: tuple[float, float] | None):
     assert PriceTable.packaged().price_of(name, ModelSettings()) == priced
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "priced"),
+    [
+        ("openai/gpt-9", {"price_in": 1.0}, Unpriced("openai/gpt-9", ("price_out",))),
+        ("openai/gpt-9", {"price_out": 1.0}, Unpriced("openai/gpt-9", ("price_in",))),
+        ("openai/gpt-9", {}, Unpriced("openai/gpt-9", ("price_in", "price_out"))),
+        ("openai/gpt-9", {"price_in": 1.0, "price_out": 0.0}, Price(1.0, 0.0)),
+        ("openai/gpt-4o-mini", {"price_in": 9.0}, Price(9.0, 0.60)),
+        ("lab/mini", {"price_in": 9.0}, Price(9.0, 0.0)),
+    ],
+)
+def test_a_price_that_is_set_by_half_is_the_tables_for_the_other_half_or_unknown(
+    name: str, settings: dict[str, float], priced: Price | Unpriced
+):
+    assert PriceTable.packaged().price_or_lack(name, ModelSettings(**settings)) == priced
+
+
+def test_a_forecast_says_which_price_is_missing_and_on_what_its_time_rests():
+    mine, other = Unpriced("openai/gpt-9", ("price_out",)), Unpriced("http://h:1/v1#m")
+    said = str(forecast_dialogues({"target": mine, "simulator": mine, "judge": other}, 60, 3, concurrency=8))
+    assert "cost unknown for judge, simulator, target (set models.openai/gpt-9.price_out; " in said
+    assert "models.http://h:1/v1#m.price_in and price_out; dollars per million tokens)" in said
+    assert said.endswith("about 2 min (were a call to take 2 s, 8 at a time)")
 
 
 def test_what_a_reply_costs_is_counted_by_role(tmp_path: Path):

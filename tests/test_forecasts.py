@@ -56,3 +56,11 @@ def test_forecasts_add_up_role_by_role():
     whole = together(Forecast((share,), 3.0), None, Forecast((share,), 4.0))
     assert whole == Forecast((Share("judge", 4, 20, 10, Price(1.0, 2.0)),), 7.0)
     assert together(None) is None
+
+
+def test_what_endpoints_without_a_price_lack_is_said_of_a_red_team_and_a_whole_cycle_too():
+    mine = dict.fromkeys(EVERYONE, "openai/gpt-9")
+    settings = planned(**mine, models={"openai/gpt-9": {"price_in": 1.0}}, calls={"concurrency": 7})
+    for forecast in (forecast_siege(settings), forecast_cycle(settings, 20)):
+        assert forecast is not None and forecast.cost_usd is None and "7 at a time" in str(forecast)
+        assert "(set models.openai/gpt-9.price_out; dollars per million tokens)" in str(forecast)

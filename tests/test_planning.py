@@ -7,13 +7,22 @@ import pytest
 
 from breakfix.errors import SettingsError
 from breakfix.estimates import Score
-from breakfix.plan import Families, Wish, cost_of, lesson, plan, seen_in
+from breakfix.plan import USUAL_CORRELATION, Families, Wish, cost_of, lesson, plan, seen_in
 from breakfix.prices import forecast_dialogues
 from breakfix.settings import CycleSettings, settings_from
+from breakfix.statistics.intervals import wilson
 from breakfix.statistics.power import USUALLY, cluster_effect, n_for_difference, width_of
-from commands import inside, refusal, roles, write_scripts
+from commands import SCRIPTS, inside, refusal, roles, write_scripts
 
 BARE = CycleSettings()
+
+
+def a_score(number: int, value: float | None) -> Score:
+    """One of four in its family."""
+    ended = "judge-failed" if value is None else "harmful" if value else "safe"
+    return Score(f"s{number}", "jailbreak", "malware", f"f{number // 4}", "sealed", "DR-1", ended, value)
+
+
 ASKED = ["-t", "openai/gpt-4o", "--simulator", "openai/gpt-4o-mini", "-j", "openai/gpt-4o"]
 
 
@@ -77,6 +86,8 @@ def test_families_that_are_alike_take_more_conversations():
 def test_what_no_number_of_conversations_can_tell_is_said_with_the_families_it_takes():
     with pytest.raises(SettingsError, match="it takes 29 families at the least"):
         plan(BARE, Wish(0.1, width=0.1), Families(20, 0.2))
+    with pytest.raises(SettingsError, match=r"0\.20 \(assumed, it is unknown\).*--families, --correlation"):
+        plan(BARE, Wish(0.1, width=0.1), Families(20, 0.2, is_known=False))
     assert plan(BARE, Wish(0.1, width=0.1), Families(29, 0.2)).needs[0].conversations > 1000
 
 
@@ -90,23 +101,76 @@ def test_a_run_lends_its_rate_and_its_families(folder: Path, capsys: pytest.Capt
     much = ["--measures", "jailbreak", "-n", "24", "--turns", "1", "--run", "first"]
     assert inside(capsys, "measure", *roles(), *much).returncode == 0
     found = told(capsys, "--width", "0.2", "--run", "first")
-    assert found["rate"] == 0 and found["families"] is not None and found["correlation"] == 0
+    assert found["scored"] == 1 and found["families"] is None and not found["correlation_is_known"], "one of each"
+    assert found["rate"] == pytest.approx(wilson(0, 24, 0.95)[1])
     assert told(capsys, "--width", "0.2", "--run", "first:base", "--rate", "0.3")["rate"] == 0.3
     assert "has not measured 'round-7'" in refusal(inside(capsys, "plan", "-n", "9", "--run", "first:round-7"))
 
 
-def test_likeness_within_families_is_seen_in_scores():
-    def one(number: int, value: float | None) -> Score:
-        ended = "safe" if value == 0 else "harmful"
-        return Score(f"s{number}", "jailbreak", "malware", f"f{number // 4}", "sealed", "DR-1", ended, value)
+def test_a_run_that_scored_few_needs_more_and_one_without_harm_is_planned_with_what_it_leaves_open(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    (folder / "judge.yaml").write_text(f"- {{pattern: violen, where: all, error: busy}}\n{SCRIPTS['judge']}\n")
+    much = ["--measures", "jailbreak", "-n", "30", "--turns", "1", "--run", "acme"]
+    assert inside(capsys, "measure", *roles(), *much).returncode == 0
+    found = told(capsys, "--width", "0.3", "-n", "90", "--run", "acme")
+    (need,), reach = found["needs"], found["reach"]
+    assert 0 < found["scored"] < 1 and 0.05 < found["rate"] < 0.5
+    assert need["conversations"] >= need["independent"] / found["scored"] and reach["effective"] == 90 * found["scored"]
+    said = inside(capsys, "plan", "--width", "0.3", "-n", "90", "--run", "acme").stdout
+    assert "of the run's 30 conversations were scored" in said and "each of the run's was a family of its own" in said
+    assert "None of the run's" in said and f"{found['rate']:.3g}, the upper end of its 95 % interval" in said
+    spread = inside(capsys, "plan", "--width", "0.3", "--families", "9", "--run", "acme").stdout
+    assert "9 families whose conversations correlate by 0.10 (assumed, it is unknown)" in spread
+    own = inside(capsys, "plan", "--width", "0.3", "--run", "acme", "--rate", "0.1").stdout
+    assert "None of the run's" not in own and "At an expected rate of 0.1" in own
 
-    alike = [one(number, float(number // 4 % 2)) for number in range(80)]
-    rate, families = seen_in([*alike, one(81, None)])
-    assert rate == 0.5 and families.of == 20 and families.correlation == pytest.approx(1, abs=0.05)
-    mixed = [one(number, float(number % 2)) for number in range(80)]
-    assert seen_in(mixed)[1].correlation == 0
+
+@pytest.mark.parametrize(("value", "end"), [(0.0, "upper"), (1.0, "lower")])
+def test_a_rate_at_its_end_is_planned_with_the_bound_and_a_likeness_that_nothing_showed_is_assumed(
+    value: float, end: str
+):
+    seen = seen_in([a_score(number, value if number < 30 else None) for number in range(90)])
+    bound = wilson(8 * value, 8, 0.95)[1 if end == "upper" else 0]  # each of its eight families counts once
+    assert seen.is_bound and seen.found == value and seen.rate == pytest.approx(bound)
+    assert not seen.families.is_known and seen.families.correlation == USUAL_CORRELATION
+    assert (seen.scored, seen.held) == (30, 90)
+
+
+def test_conversations_without_a_score_are_made_up_for_in_needs_and_cost():
+    wish = Wish(0.1, width=0.05)
+    whole, third = plan(BARE, wish), plan(BARE, wish._replace(scored=1 / 3))
+    assert whole.needs[0].conversations == 557 and third.needs[0].conversations == 3 * 557
+    reach = plan(BARE, Wish(0.1, conversations=300, scored=1 / 3)).reach
+    assert reach is not None and reach.effective == pytest.approx(100) and reach.width == width_of(0.1, reach.effective)
+
+
+@pytest.mark.parametrize(
+    ("settings", "left_out"),
+    [
+        ({}, ("simulator", "judge")),
+        ({"simulator": "openai/gpt-4o"}, ("judge",)),
+        ({"simulator": "openai/gpt-4o", "judge": "openai/gpt-4o"}, ()),
+        ({"judge": "openai/gpt-4o", "measure": {"scenarios": ["mine.jsonl"]}}, ()),
+        ({"judge": "openai/gpt-4o", "target": "replay/mine.jsonl"}, ()),
+        ({"judge": "openai/gpt-4o", "simulator": "openai/gpt-4o", "target": None}, ("target",)),
+    ],
+)
+def test_roles_that_measuring_needs_and_nobody_plays_are_said_to_be_left_out(settings: dict, left_out: tuple[str, ...]):
+    cost = cost_of(settings_from({"target": "openai/gpt-4o", **settings}, where="test"), 10)
+    assert cost is not None and cost.left_out == left_out
+    assert all(f"--{role}" in cost.said for role in left_out) and ("without" in cost.said) == bool(left_out)
+
+
+def test_likeness_within_families_is_seen_in_scores():
+    alike = [a_score(number, float(number // 4 % 2)) for number in range(80)]
+    seen = seen_in([*alike, a_score(81, None)])
+    assert (seen.rate, seen.families.of, seen.scored, seen.held) == (0.5, 20, 80, 81) and not seen.is_bound
+    assert seen.families.correlation == pytest.approx(1, abs=0.05) and seen.families.is_known
+    mixed = seen_in([a_score(number, float(number % 2)) for number in range(80)])
+    assert mixed.families.correlation == 0 and mixed.families.is_known
     with pytest.raises(SettingsError, match="scored no conversation of a harm measure"):
-        seen_in([one(1, None)])
+        seen_in([a_score(1, None)])
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple
 from breakfix.errors import SettingsError
 from breakfix.estimates import Score
 from breakfix.forecasts import forecast_measurement
+from breakfix.roles import role_name
 from breakfix.settings import CycleSettings
-from breakfix.statistics.clusters import design_effect
+from breakfix.statistics.clusters import cluster_robust, design_effect
 from breakfix.statistics.exact import zero_defect_bound
 from breakfix.statistics.power import (
     Assurance,
@@ -26,10 +27,12 @@ from breakfix.statistics.power import (
     n_for_width,
     width_of,
 )
-from breakfix.types import THRESHOLDS, Noun
+from breakfix.types import THRESHOLDS, Noun, Role
 
 NEIGHBOURS = (0.240, 0.253)
 """Third-party harm of two neighbouring models in Table 1 of the phi-3 report."""
+USUAL_CORRELATION = 0.1
+"""Of the conversations of a family, where nothing is known of it."""
 Design = Literal["independent", "paired"]
 
 
@@ -38,9 +41,28 @@ class Families(NamedTuple):
 
     of: int | None = None
     correlation: float = 0.0
+    is_known: bool = True
+    """False: nothing showed the correlation. It is assumed, or does not matter where each is its own."""
 
 
 APART = Families()
+
+
+class Seen(NamedTuple):
+    """What a measurement showed of the harm measures."""
+
+    rate: float
+    """Where none or all of its conversations are harmful: the end of the 95 % interval on the side of the others."""
+    families: Families
+    found: float
+    """The rate as it was seen."""
+    scored: int
+    held: int
+
+    @property
+    def is_bound(self) -> bool:
+        """Tell whether the rate is that end, not the one seen."""
+        return self.rate != self.found
 
 
 class Wish(NamedTuple):
@@ -55,6 +77,8 @@ class Wish(NamedTuple):
     likeness: float = 0.5
     """Correlation of before and after on the same scenario; used where paired."""
     assurance: Assurance = Assurance()
+    scored: float = 1.0
+    """Share of the conversations that get a score."""
 
 
 class Need(Noun):
@@ -64,7 +88,7 @@ class Need(Noun):
     independent: int
     """Were all conversations independent."""
     conversations: int
-    """Spread over the families there are."""
+    """To be held, spread over the families there are, so that enough of them are scored."""
 
 
 class Reach(Noun):
@@ -92,6 +116,8 @@ class Cost(Noun):
     """None: the price of a model is unknown."""
     minutes: float
     said: str
+    left_out: tuple[Role, ...] = ()
+    """Roles that a measurement needs and that nobody is named for: not in it."""
 
 
 class Plan(Noun):
@@ -103,6 +129,8 @@ class Plan(Noun):
     likeness: float
     families: int | None
     correlation: float
+    correlation_is_known: bool
+    scored: float
     needs: tuple[Need, ...]
     reach: Reach | None
     cost: Cost | None
@@ -118,8 +146,9 @@ def plan(settings: CycleSettings, wish: Wish, families: Families = APART) -> Pla
         needs = tuple(_needs(wish, families))
         reach = _reach(wish, families) if wish.conversations is not None else None
     except ValueError as error:
+        more = ", --families, --correlation" if families.of else ""
         raise SettingsError(
-            f"This cannot be planned: {error}. Change --rate, --width, --difference or --power."
+            f"This cannot be planned: {error}. Change --rate, --width, --difference{more} or --power."
         ) from None
     most = max([need.conversations for need in needs] or [wish.conversations or 0])
     return Plan(
@@ -129,6 +158,8 @@ def plan(settings: CycleSettings, wish: Wish, families: Families = APART) -> Pla
         likeness=wish.likeness,
         families=families.of,
         correlation=families.correlation,
+        correlation_is_known=families.is_known,
+        scored=wish.scored,
         needs=needs,
         reach=reach,
         cost=cost_of(settings, most * (2 if wish.difference is not None else 1)),
@@ -146,49 +177,80 @@ def lesson(assurance: Assurance) -> str:
     )
 
 
-def seen_in(scores: Sequence[Score]) -> tuple[float, Families]:
-    """Give the pooled harm rate of a measurement, its families, and how alike conversations of one are.
+def seen_in(scores: Sequence[Score]) -> Seen:
+    """Give the pooled harm rate of a measurement, its families, how alike those of one are, and how many were scored.
 
-    Raises SettingsError where it scored no conversation of a harm measure.
+    A rate of 0 (or 1) in a sample is none to plan with: nothing could fall from it. Raises SettingsError where the run
+    scored no conversation of a harm measure.
     """
-    held = [(one.value, one.family) for one in scores if one.measure in THRESHOLDS and one.value is not None]
-    if not held:
+    held = [(one.value, one.family) for one in scores if one.measure in THRESHOLDS]
+    scored = [(value, family) for value, family in held if value is not None]
+    if not scored:
         raise SettingsError("That run scored no conversation of a harm measure. Give --rate and --families instead.")
-    values, clusters = [value for value, _ in held], [family for _, family in held]
+    values, clusters = [value for value, _ in scored], [family for _, family in scored]
+    interval = cluster_robust(values, clusters)
+    rate = {0.0: interval.high, 1.0: interval.low}.get(interval.value, interval.value)
+    return Seen(rate, _families_in(values, clusters), interval.value, len(scored), len(held))
+
+
+def _families_in(values: Sequence[float], clusters: Sequence[str]) -> Families:
+    """Count the families and tell how alike their values are: unknown where nothing varies, or no family has two.
+
+    In the latter case the number of families is no bound either: a larger measurement draws more of them.
+    """
     sizes = list(Counter(clusters).values())
-    size = sum(each * each for each in sizes) / len(held)
-    correlation = (design_effect(values, clusters) - 1) / (size - 1) if len(sizes) > 1 and size > 1 else 0.0
-    return math.fsum(values) / len(values), Families(len(sizes), min(1.0, max(0.0, correlation)))
+    size = sum(each * each for each in sizes) / len(values)
+    if size == 1:
+        return Families(is_known=False)
+    if len(set(values)) == 1 or len(sizes) == 1:
+        return Families(len(sizes), USUAL_CORRELATION, is_known=False)
+    correlation = (design_effect(values, clusters) - 1) / (size - 1)
+    return Families(len(sizes), min(1.0, max(0.0, correlation)))
 
 
 def cost_of(settings: CycleSettings, conversations: int) -> Cost | None:
-    """Forecast so many conversations of each measure of the settings; None where no endpoint is asked."""
+    """Forecast so many conversations of each measure of the settings; None where no endpoint is asked.
+
+    What a role costs that nobody is named for cannot be known: it is left out, and the forecast says so.
+    """
     whole = conversations * len(settings.measure.measures) * settings.measure.samples
     found = forecast_measurement(settings, whole)
     if found is None:
         return None
     tokens = sum(share.prompt_tokens + share.completion_tokens for share in found.shares)
+    left_out = _unnamed(settings)
+    flags = " and ".join(f"--{role}" for role in left_out)
+    short = f"; without the {' and '.join(left_out)}, which measuring needs too: name {flags}" if left_out else ""
     return Cost(
         conversations=whole,
         calls=found.calls,
         tokens=tokens,
         dollars=found.cost_usd,
         minutes=found.seconds / 60,
-        said=str(found),
+        said=f"{found}{short}",
+        left_out=left_out,
     )
+
+
+def _unnamed(settings: CycleSettings) -> tuple[Role, ...]:
+    """List the roles without which nothing is measured. Recorded answers and scenarios from files bring their users."""
+    roles: list[Role] = ["target", "simulator", "judge"]
+    if settings.measure.scenarios or (settings.target or "").startswith("replay/"):
+        roles.remove("simulator")
+    return tuple(role for role in roles if role_name(settings, role) is None)
 
 
 def _needs(wish: Wish, families: Families) -> list[Need]:
     found: list[Need] = []
     if wish.width is not None:
         n = n_for_width(wish.rate, wish.width, wish.assurance.level)
-        found.append(_need(f"an interval no wider than {wish.width:g}", n, families))
+        found.append(_need(f"an interval no wider than {wish.width:g}", n, families, scored=wish.scored))
     if wish.difference is not None:
         after = wish.rate - wish.difference
         if not 0 <= after <= 1:
-            raise ValueError(f"a rate of {wish.rate:g} cannot change by {-wish.difference:g}")
-        change = f"{'a fall' if wish.difference > 0 else 'a rise'} from {wish.rate:g} to {after:g}, {wish.design}"
-        found.append(_need(change, _n_for_change(wish, after), families))
+            raise ValueError(f"a rate of {wish.rate:.3g} cannot change by {-wish.difference:g}")
+        change = f"{'a fall' if wish.difference > 0 else 'a rise'} from {wish.rate:.3g} to {after:.3g}, {wish.design}"
+        found.append(_need(change, _n_for_change(wish, after), families, scored=wish.scored))
     return found
 
 
@@ -199,8 +261,9 @@ def _n_for_change(wish: Wish, after: float) -> int:
     return n_for_paired_difference(wish.difference or 0.0, differing, wish.assurance)
 
 
-def _need(what: str, independent: int, families: Families) -> Need:
-    return Need(what=what, independent=independent, conversations=_spread(independent, families))
+def _need(what: str, independent: int, families: Families, *, scored: float) -> Need:
+    held = math.ceil(_spread(independent, families) / scored - 1e-9)
+    return Need(what=what, independent=independent, conversations=held)
 
 
 def _spread(independent: int, families: Families) -> int:
@@ -208,12 +271,13 @@ def _spread(independent: int, families: Families) -> int:
 
     Solves n = independent (1 + (n / G - 1) correlation); beyond independent x correlation families there is no answer.
     """
-    count, correlation = families
+    count, correlation, is_known = families
     if count is None or correlation == 0 or independent <= count:
         return independent
     if independent * correlation >= count:
         raise ValueError(
-            f"no number of conversations over {count} families that correlate by {correlation:.2f} is enough: it takes"
+            f"no number of conversations over {count} families that correlate by {correlation:.2f}"
+            f"{'' if is_known else ' (assumed, it is unknown)'} is enough: it takes"
             f" {math.floor(independent * correlation) + 1:,} families at the least"
         )
     return math.ceil(independent * (1 - correlation) / (1 - independent * correlation / count))
@@ -221,8 +285,9 @@ def _spread(independent: int, families: Families) -> int:
 
 def _reach(wish: Wish, families: Families) -> Reach:
     n = wish.conversations or 0
-    size = max(1.0, n / families.of) if families.of else 1.0
-    effective = n / cluster_effect(size, families.correlation)
+    scored = n * wish.scored
+    size = max(1.0, scored / families.of) if families.of else 1.0
+    effective = scored / cluster_effect(size, families.correlation)
     rate, assurance, likeness = wish.rate, wish.assurance, wish.likeness
     return Reach(
         conversations=n,

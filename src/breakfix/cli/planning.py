@@ -24,7 +24,7 @@ from breakfix.wording import counted
 
 if TYPE_CHECKING:
     from breakfix.cli.session import Place
-    from breakfix.plan import Families, Plan, Wish
+    from breakfix.plan import Families, Plan, Seen, Wish
 
 WISH = "What is to be found out"
 ASSUMED = "What is expected"
@@ -101,7 +101,7 @@ def plan(
     """
     from breakfix.cli.results import print_json
     from breakfix.cli.session import Given, Place, settle
-    from breakfix.plan import Families, Wish
+    from breakfix.plan import APART, Wish
     from breakfix.plan import plan as answer
     from breakfix.statistics.power import Assurance
 
@@ -109,9 +109,11 @@ def plan(
     options = {**models, "measure.measures": listed(measures), "measure.turns": turns}
     place = Place(store, out, run.partition(":")[0] if run else None)
     whole = settle(place, Given(settings, overrides, options))
-    expected, known = _seen(place, run.partition(":")[2]) if run else (USUAL_RATE, Families())
+    seen = _seen(place, run.partition(":")[2]) if run else None
+    known = seen.families if seen else APART
     if families is not None or correlation is not None:
         known = _families(families, correlation, known)
+    expected = seen.rate if seen else USUAL_RATE
     wish = Wish(
         expected if rate is None else rate,
         width,
@@ -120,16 +122,17 @@ def plan(
         conversations,
         likeness,
         Assurance(level, power),
+        seen.scored / seen.held if seen else 1.0,
     )
     found = answer(whole, wish, known)
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        _show(found, wish)
+        _show(found, wish, _learnt(seen, is_rate_used=rate is None) if seen else [])
 
 
-def _seen(place: "Place", stage: str) -> "tuple[float, Families]":
-    """Give rate and families of a measurement, read from the store. Raises StoreError."""
+def _seen(place: "Place", stage: str) -> "Seen":
+    """Give what a measurement showed, read from the store. Raises StoreError."""
     from breakfix.cli.session import looking
     from breakfix.measured import read_one
     from breakfix.plan import seen_in
@@ -140,18 +143,37 @@ def _seen(place: "Place", stage: str) -> "tuple[float, Families]":
 
 def _families(count: int | None, correlation: float | None, known: "Families") -> "Families":
     """Put what is given over what a run showed. A correlation says nothing without families."""
-    from breakfix.plan import Families
+    from breakfix.plan import USUAL_CORRELATION, Families
 
     count = known.of if count is None else count
     if count is None:
         raise typer.BadParameter("--correlation needs --families G: how many the conversations are spread over")
-    if correlation is None:
-        correlation = known.correlation or 0.1
-    return Families(count, correlation)
+    if correlation is not None:
+        return Families(count, correlation)
+    return known._replace(of=count) if known.of else Families(count, USUAL_CORRELATION, is_known=False)
 
 
-def _show(found: "Plan", wish: "Wish") -> None:
+def _learnt(seen: "Seen", *, is_rate_used: bool) -> list[str]:
+    """Say what of the run goes into the plan beyond its rate and families as seen."""
+    lines: list[str] = []
+    if is_rate_used and seen.is_bound:
+        which, end = ("None", "upper") if seen.found == 0 else ("Each", "lower")
+        lines.append(
+            f"{which} of the run's {counted(seen.scored, 'scored conversation')} was harmful: planned with"
+            f" {seen.rate:.3g}, the {end} end of its 95 % interval (--rate R for another)"
+        )
+    if seen.scored < seen.held:
+        lines.append(
+            f"{seen.scored:,} of the run's {counted(seen.held, 'conversation')} were scored: as many of those planned"
+            " are taken to be, so more are to be held (its report says why the others were not)"
+        )
+    return lines
+
+
+def _show(found: "Plan", wish: "Wish", learnt: list[str]) -> None:
     typer.echo(f"At an expected rate of {found.rate:.3g}, {100 * found.level:g} % confidence, {_over(found)}:")
+    for line in learnt:
+        typer.echo(f"  {line}")
     each = " in each of the two measurements" if wish.difference is not None else ""
     for need in found.needs:
         grown = "" if need.conversations == need.independent else f" (worth {need.independent:,} independent ones)"
@@ -183,5 +205,7 @@ def _change(name: str, size: float | None) -> str:
 
 def _over(found: "Plan") -> str:
     if found.families is None:
-        return "conversations independent"
-    return f"over {counted(found.families, 'family')} whose conversations correlate by {found.correlation:.2f}"
+        alone = " (each of the run's was a family of its own; --families G where those planned are of fewer)"
+        return f"conversations independent{'' if found.correlation_is_known else alone}"
+    doubt = "" if found.correlation_is_known else " (assumed, it is unknown)"
+    return f"over {counted(found.families, 'family')} whose conversations correlate by {found.correlation:.2f}{doubt}"
