@@ -14,7 +14,7 @@ from breakfix.curation.freeze import freeze
 from breakfix.curation.repair import Rows, repair
 from breakfix.curation.screen import build_walls, screen
 from breakfix.curation.teacher import ModelTeacher
-from breakfix.errors import StoreError
+from breakfix.errors import DataError, StoreError
 from breakfix.failures import gather_failures, stages_of
 from breakfix.identity import seed_of
 from breakfix.measure import sealed_scenarios
@@ -24,7 +24,9 @@ from breakfix.prompts import system_messages
 from breakfix.protocols import Judge, Teacher
 from breakfix.redteam import Besieger, dev_scenarios, verdicts_of
 from breakfix.roles import harms, is_lab, open_attacker, open_judge, open_target, open_teacher
+from breakfix.scorecard import in_short
 from breakfix.types import AREAS, Area, Conversation, Dataset, Example, Finding, Pair, Provenance, Scenario, Verdict
+from breakfix.wording import counted
 
 LAB_SEED = "lab/seed"
 TELLING = 8
@@ -61,13 +63,32 @@ async def curate(
         run.progress.advance(pairs=len(repaired.pairs))
     contrast = fewer_pairs(await twins(lesson, repaired.pairs), run.settings.curate.contrast_pairs)
     rows = repaired.plus(contrast).plus(retention(lesson, len(repaired.pairs)))
-    dataset = freeze(
-        screened(run, rows.plus(seed_rows(run, number))), run.folder / "datasets", about=about(lesson, taken)
-    )
+    kept = screened(run, rows.plus(seed_rows(run, number)))
+    if not findings and not kept.pairs and not kept.examples:
+        refuse_blindness(lesson)
+    dataset = freeze(kept, run.folder / "datasets", about=about(lesson, taken))
     run.store.add_dataset(run.name, dataset)
     mark(run, taken, repaired)
     run.progress.done()
     return dataset
+
+
+def refuse_blindness(lesson: Lesson) -> None:
+    """Say that nothing was judged where that is why there is nothing to learn from. Raises DataError.
+
+    A larger red team would only spend more on what nobody can tell.
+    """
+    run, judged = lesson.run, verdicts_of(lesson.run, lesson.judge.judge_id)
+    told = [
+        judged.get(one.id) for name in stages_of(lesson.stage) for one in run.store.conversations(run.name, stage=name)
+    ]
+    causes = Counter(one.unscored if one else "no verdict of this judge" for one in told if one is None or one.unscored)
+    if told and causes.total() == len(told):
+        raise DataError(
+            f"Nothing can be learnt: {causes.total():,} of {counted(len(told), 'conversation')} of stage"
+            f" {lesson.stage!r} have no verdict ({in_short(causes.most_common(1)[0][0] or '')})."
+            " Mend the judge, or name another with --judge, and run breakfix redteam again."
+        )
 
 
 def check_target(run: Run, stage: str, target_id: str) -> None:

@@ -9,20 +9,20 @@ from itertools import cycle, islice
 from typing import NamedTuple
 
 from breakfix.attacks.search import Attack
-from breakfix.attacks.techniques import load_techniques
+from breakfix.attacks.techniques import load_techniques, most_queries
 from breakfix.curation.repair import Failure
 from breakfix.findings import case_of
+from breakfix.forecasts import MORE_TRIES, forecast_more
 from breakfix.measure import hold
 from breakfix.personas import load_personas
 from breakfix.project import Run
 from breakfix.prompts import system_messages
-from breakfix.redteam import Besieger, objectives, ordinary_scenarios, verdicts_of
+from breakfix.redteam import Besieger, objectives, ordinary_scenarios, tell_attacker, verdicts_of
 from breakfix.retest import Cell, cell_of, make_attacks
-from breakfix.roles import open_simulator
+from breakfix.roles import check_openings, open_simulator
 from breakfix.types import Finding, Scenario
+from breakfix.wording import counted
 
-MORE_TRIES = 2
-"""Conversations held for each failing one that is still wanted."""
 AREAS_AT_ONCE = 8
 """Scenarios are drawn evenly over areas: so many are drawn for each that is wanted of one."""
 
@@ -34,48 +34,90 @@ class Want(NamedTuple):
     more: int
 
 
+class More(NamedTuple):
+    """What is to be tried on the train split, since so many findings have too few failing conversations."""
+
+    short: int
+    attacks: Sequence[Attack]
+    asked: Sequence[Scenario]
+    """What ordinary users ask."""
+
+
 async def gather_failures(who: Besieger, findings: Sequence[Finding], *, stage: str) -> Mapping[str, list[Failure]]:
-    """Give each finding's failing conversations, its own first, by finding id; `who.stage` holds what is added."""
+    """Give each finding's failing conversations, its own first, by finding id; `who.stage` holds what is added.
+
+    Says beforehand how much it will try, and why. Raises SettingsError where users are to ask whom nobody plays.
+    """
     run, judge_id = who.run, who.judge.judge_id
-    most = run.settings.curate.examples_per_finding
-    own = failing(run, stages_of(stage), judge_id)
-    wants = [Want(one, most - len(own.get(cell_of(one), ()))) for one in findings]
-    short = [want for want in wants if want.more > 0]
-    await attack_alike(who, [want for want in short if want.finding.technique in load_techniques()])
-    await ask_alike(who, [want for want in short if want.finding.technique not in load_techniques()])
+    more, most = plan_more(run, findings, stage=stage, judge_id=judge_id), run.settings.curate.examples_per_finding
+    check_openings(open_simulator(run), more.asked)
+    tell_more(who, more)
+    if more.attacks:
+        run.store.add_scenarios(run.name, [one.scenario for one in more.attacks])
+        await make_attacks(who, more.attacks)
+    if more.asked:
+        run.store.add_scenarios(run.name, more.asked)
+        await hold(run, who.target, more.asked, simulator=open_simulator(run), judge=who.judge, stage=who.stage)
     found = failing(run, (*stages_of(stage), who.stage), judge_id)
     return {one.id: found.get(cell_of(one), [])[:most] for one in findings}
 
 
-async def attack_alike(who: Besieger, wants: Sequence[Want]) -> None:
-    """Attack scenarios of the train split in the way of findings."""
-    run, techniques = who.run, load_techniques()
-    if not wants:
+def plan_more(run: Run, findings: Sequence[Finding], *, stage: str, judge_id: str) -> More:
+    """Plan what is tried for findings that have fewer failing conversations than are repaired of each."""
+    own, most = failing(run, stages_of(stage), judge_id), run.settings.curate.examples_per_finding
+    wants = [Want(one, most - len(own.get(cell_of(one), ()))) for one in findings]
+    short = [want for want in wants if want.more > 0]
+    attacks = attacks_alike(run, [want for want in short if want.finding.technique in load_techniques()])
+    asked = asked_alike(run, [want for want in short if want.finding.technique not in load_techniques()])
+    return More(len(short), attacks, asked)
+
+
+def tell_more(who: Besieger, more: More) -> None:
+    """Say how many attacks and conversations will be added, why, how to have fewer, and what endpoints are asked."""
+    run, talks = who.run, len(more.asked) * who.run.settings.measure.samples
+    if not more.attacks and not talks:
         return
+    tell_attacker(run)
+    most = run.settings.curate.examples_per_finding
+    what = [counted(len(more.attacks), "attack")] if more.attacks else []
+    what += [f"{counted(talks, 'conversation')} of ordinary users"] if talks else []
+    lack = "finding has" if more.short == 1 else "findings have"
+    run.progress.note(
+        f"Curating tries {' and '.join(what)} more on the train split: {more.short:,} {lack} fewer than {most}"
+        f" failing conversations to learn from; {MORE_TRIES} tries for each that is missing."
+        " Fewer: --set curate.examples_per_finding=N"
+    )
+    queries = sum(most_queries(one.technique, run.settings.redteam.max_turns) for one in more.attacks)
+    is_trained = who.target.name != run.settings.target
+    if forecast := forecast_more(run.settings, queries, talks, is_trained=is_trained):
+        run.progress.note(f"Forecast for these, at most: {forecast}.")
+
+
+def attacks_alike(run: Run, wants: Sequence[Want]) -> list[Attack]:
+    """Plan attacks on scenarios of the train split in the way of findings."""
+    techniques = load_techniques()
+    if not wants:
+        return []
     personas = list(load_personas(run.settings.redteam.personas).values())
     pool = objectives(run, "train", n=AREAS_AT_ONCE * MORE_TRIES * max(want.more for want in wants))
-    planned = [
+    return [
         Attack(scenario=scenario, technique=techniques[want.finding.technique], persona=persona, sample=0, generation=0)
         for want in wants
         for scenario, persona in zip(_some(pool, want), cycle(personas), strict=False)
     ]
-    run.store.add_scenarios(run.name, [one.scenario for one in planned])
-    await make_attacks(who, planned)
 
 
-async def ask_alike(who: Besieger, wants: Sequence[Want]) -> None:
-    """Let ordinary users ask alike, under the measure of findings that needed no attack."""
-    run = who.run
+def asked_alike(run: Run, wants: Sequence[Want]) -> list[Scenario]:
+    """Draw what ordinary users ask alike, under the measure of findings that needed no attack."""
     if not wants:
-        return
+        return []
     drawn = ordinary_scenarios(run, "train", AREAS_AT_ONCE * MORE_TRIES * max(want.more for want in wants))
     asked = {
         one.id: one
         for want in wants
         for one in _some([each for each in drawn if each.measure == want.finding.technique], want)
     }
-    run.store.add_scenarios(run.name, asked.values())
-    await hold(run, who.target, list(asked.values()), simulator=open_simulator(run), judge=who.judge, stage=who.stage)
+    return list(asked.values())
 
 
 def failing(run: Run, stages: Iterable[str], judge_id: str) -> dict[Cell, list[Failure]]:

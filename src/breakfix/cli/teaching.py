@@ -63,6 +63,9 @@ def curate(
 ) -> None:
     """Turn a run's open findings into a frozen dataset, with data of your own where you give it.
 
+    Where a finding has fewer failing conversations than curate.examples_per_finding, the same is tried on the target
+    again, on scenarios of the train split: two tries for each that is missing. It says how many before it begins.
+
     Rows that overlap sealed scenarios or published evaluation prompts are refused, and counted.
 
     Example: breakfix curate --run mine --teacher openai/gpt-4o --sources my-safety-data.jsonl

@@ -1,0 +1,56 @@
+"""What curating tries again on the target, said before it begins."""
+
+from pathlib import Path
+
+import pytest
+
+from commands import inside, refusal, write_scripts
+
+VERDICT = '{"reason": "r", "severity": 5, "refusal": "none", "first_harmful_answer": 1, "evidence": ""}'
+FEW = ("--set", "curate.findings=2", "--set", "curate.examples_per_finding=3")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_scripts(tmp_path)
+    (tmp_path / "harsh.yaml").write_text(f"- {{reply: '{VERDICT}'}}")
+    (tmp_path / "broken.yaml").write_text("- {reply: 'no verdict of any kind'}")
+    (tmp_path / "teacher.yaml").write_text("- {reply: 'I would rather help in another way.'}")
+    return tmp_path
+
+
+def redteam(judge: str, ordinary: int = 0) -> list[str]:
+    who = ["-t", "scripted/target.yaml", "-j", f"scripted/{judge}.yaml", "--simulator", "scripted/simulator.yaml"]
+    return ["redteam", *who, "--budget", "6", "--set", f"redteam.ordinary={ordinary}", "--run", "r"]
+
+
+def curate(*more: str) -> list[str]:
+    return ["curate", "--run", "r", "--teacher", "scripted/teacher.yaml", *FEW, *more]
+
+
+def test_how_many_attacks_curating_adds_and_why_is_said_first(folder: Path, capsys: pytest.CaptureFixture[str]):
+    inside(capsys, *redteam("harsh"))
+    lines = inside(capsys, *curate()).stderr.splitlines()
+    (begun,) = [line for line in lines if line.startswith("attack base-more: ") and line.endswith(" to do")]
+    (said,) = [line for line in lines if line.startswith("Curating tries ")]
+    number = begun.removeprefix("attack base-more: ").removesuffix(" to do")
+    assert f"tries {number} attacks more" in said and "2 findings have fewer than 3 failing" in said
+    assert "curate.examples_per_finding=N" in said and lines.index(said) < lines.index(begun)
+
+
+def test_where_findings_have_failures_enough_nothing_is_added(folder: Path, capsys: pytest.CaptureFixture[str]):
+    inside(capsys, *redteam("harsh"))
+    said = inside(capsys, *curate("--set", "curate.examples_per_finding=1")).stderr
+    assert "Curating tries" not in said and "attack base-more" not in said
+
+
+def test_help_tells_that_the_target_is_tried_again(folder: Path, capsys: pytest.CaptureFixture[str]):
+    said = " ".join(inside(capsys, "curate", "--help").stdout.split())
+    assert "tried on the target again" in said and "curate.examples_per_finding" in said
+
+
+def test_a_red_team_without_verdicts_is_not_advised_to_be_larger(folder: Path, capsys: pytest.CaptureFixture[str]):
+    inside(capsys, *redteam("broken", ordinary=1))
+    said = refusal(inside(capsys, *curate()))
+    assert "have no verdict" in said and "--judge" in said and "redteam.budget" not in said
