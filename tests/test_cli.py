@@ -142,6 +142,18 @@ def test_init_writes_a_file_that_loads_and_does_not_write_over_one(folder: Path,
     assert load_settings(folder / "mine.yaml").simulator == "lab/exact"
 
 
+@pytest.mark.parametrize(
+    ("target", "trains"), [("lab/mini", True), ("hf/models/a", True), ("http://h:1/v1#m", False), ("openai/m", False)]
+)
+def test_init_names_the_cycle_only_for_weights_that_can_be_trained(
+    folder: Path, target: str, trains: bool, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["init", "mine.yaml", "--target", target]) == 0
+    for said in (capsys.readouterr().out, (folder / "mine.yaml").read_text().partition("\n\n")[0]):
+        assert ("breakfix run mine.yaml" in said) is trains
+        assert ("breakfix measure -c mine.yaml" in said and "breakfix report" in said) is not trains
+
+
 def test_each_commented_line_of_init_loads_when_its_mark_is_taken_away():
     text = settings_text(Path("x.yaml"), {"target": "lab/mini"})
     head, _, body = text.partition("\n\n")

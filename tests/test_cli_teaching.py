@@ -1,11 +1,14 @@
 """Checkpoints as folders of their own: the one that is meant, and whole."""
 
+import shlex
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from breakfix.cli.main import run
+from breakfix.settings import dump_settings, settings_from
 from breakfix.store.store import Store
 from breakfix.types import Checkpoint
 
@@ -58,3 +61,39 @@ def test_a_copy_that_cannot_be_whole_leaves_no_folder(folder: Path, capsys: pyte
     assert run(["export", "out", "--run", "first"]) == 2
     assert "Cannot write 'out'" in capsys.readouterr().err
     assert not [path for path in folder.iterdir() if "out" in path.name]
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts", "judge"),
+    [
+        ({"target": "lab/mini"}, {}, "lab/exact"),
+        (
+            {"target": "hf/x", "judge": "embedded"},
+            {"judge_id": "j", "judges": {"j": "http://h/v1#jury"}},
+            "http://h/v1#jury",
+        ),
+    ],
+    ids=("in the lab", "of an earlier measurement"),
+)
+def test_what_is_said_after_training_can_be_typed_as_it_is(
+    settings: Mapping[str, str],
+    facts: Mapping[str, object],
+    judge: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    with Store.open(folder / ".breakfix") as store:
+        made = store.checkpoints("first")[0]
+        whole = dump_settings(settings_from({**settings, "name": "first"}, where="test"))
+        store.save_run("first", status="done", settings=whole, **facts)
+
+    async def trained(*_: object, **__: object) -> Checkpoint:
+        return made
+
+    monkeypatch.setattr("breakfix.align.align", trained)
+    monkeypatch.setattr("breakfix.cli.teaching._dataset", lambda *_: None)
+    assert run(["align", "--run", "first"]) == 0
+    words = shlex.split(capsys.readouterr().out.partition("Measure it: ")[2])
+    assert words[:4] == ["breakfix", "measure", "--run", "first"]
+    assert words[4:] == ["-t", f"hf/{made.path}", "--stage", "round-1", "--judge", judge]

@@ -10,7 +10,7 @@ from breakfix.project import Project, Run
 from breakfix.scorecard import score_of
 from breakfix.settings import CycleSettings
 from breakfix.store.store import Store
-from breakfix.types import Conversation, Message, Scenario, Verdict
+from breakfix.types import Checkpoint, Conversation, Message, Scenario, Verdict
 
 SETTINGS = CycleSettings(name="r", target="hf/x", judge="scripted/j")
 
@@ -93,3 +93,41 @@ def test_what_people_said_stands_beside_the_judges_scores_even_where_the_judge_s
     assert [one.value for one in found.scores[:3]] == [None, 1.0, 1.0]
     assert [one.value for one in found.labelled] == [0.0, 1.0, 0.0]
     assert [one.scenario_id for one in found.labelled] == [one.scenario_id for one in found.scores[:3]]
+
+
+def known(run: Run, name: str | None = "scripted/j") -> Run:
+    """Record who judged and what was measured, then let a later command name another judge and another target."""
+    run.store.save_run(
+        "r",
+        status="done",
+        target_id="t-base",
+        judges={"j": name} if name else {"another judge": "scripted/other"},
+        targets={"t-base": "hf/x", "t-round-1": "hf/made/dpo/weights", "t-round-2": "scripted/y"},
+    )
+    later = SETTINGS.model_copy(update={"judge": "embedded", "target": "hf/made/dpo/weights"})
+    return Run("r", later, Project(run.store.folder, run.folder), store=run.store, calls=run.calls)
+
+
+def test_a_later_command_does_not_rename_the_judge_of_what_was_measured(run: Run):
+    card = read_one(known(run), "base").card
+    assert (card.judge, card.judge_id) == ("scripted/j", "j")
+    assert "scripted/j j" in card.judge_line and "embedded" not in card.judge_line
+
+
+@pytest.mark.parametrize("recorded", ["others", "nothing"])
+def test_a_judge_whose_name_is_unknown_is_shown_by_its_id_alone(run: Run, recorded: str):
+    if recorded == "others":
+        known(run, None)
+    later = SETTINGS.model_copy(update={"judge": "embedded"})
+    card = read_one(
+        Run("r", later, Project(run.store.folder, run.folder), store=run.store, calls=run.calls), "base"
+    ).card
+    assert card.judge == "j" and "embedded" not in card.judge_line
+
+
+def test_each_stage_is_named_by_its_own_target_and_a_checkpoint_by_what_it_came_from(run: Run):
+    facts = {"parent_id": "p", "dataset_id": "d", "settings_id": "s", "stages": ("sft", "dpo"), "curves": {}}
+    made = Checkpoint.model_validate({"id": "c", "path": "made/dpo/weights", **facts})
+    run.store.add_checkpoint("r", made)
+    found = {stage: one.card.target for stage, one in read_measured(known(run)).items()}
+    assert (found["base"], found["round-1"], found["round-2"]) == ("hf/x", "hf/x", "scripted/y")

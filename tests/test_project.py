@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from breakfix.errors import BreakfixError, BudgetSpent, ModelError
 from breakfix.pacing import TryAgain
 from breakfix.progress import Silent
-from breakfix.project import Project, open_run
+from breakfix.project import Project, changes_of, open_run
 from breakfix.settings import settings_from
 from breakfix.store.store import Store
-from breakfix.types import Decoding, Message, Reply
+from breakfix.types import Checkpoint, Decoding, Message, Reply
 from fake_model import FakeModel, user
 
 WITHHELD, FINE = Reply(text="", finish_reason="filtered"), Reply(text="fine")
@@ -89,3 +90,51 @@ def test_what_a_model_remarked_on_is_still_known_when_the_report_is_written(tmp_
 
     asyncio.run(whole(Remarking()))
     assert asyncio.run(whole(None)) == asyncio.run(whole(None)) == ("it draws as it likes",)
+
+
+async def ended(
+    tmp_path: Path, target: str, error: BreakfixError | None = None, progress: Noting | None = None
+) -> None:
+    """Ask once in a run of a target; end with an error."""
+    settings = settings_from({"name": "x", "target": target}, where="test")
+    async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress) as run:
+        await run.calls.line(FakeModel(), "simulator").thread(target).ask([user("a")])
+        if error:
+            raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [(ModelError("no such model"), ("done", "lab/mini", 2)), (BudgetSpent("spent"), ("failed", "openai/typo", 2))],
+    ids=("refused by its endpoint", "to go on with"),
+)
+def test_a_model_that_its_endpoint_refuses_leaves_a_finished_run_as_it_was(
+    tmp_path: Path, error: BreakfixError, left: tuple[str, str, int]
+):
+    asyncio.run(ended(tmp_path, "lab/mini"))
+    with pytest.raises(type(error)):
+        asyncio.run(ended(tmp_path, "openai/typo", error))
+    with Store.open(tmp_path / "s") as store:
+        record = store.run("x")
+    assert (record.status, record.target, record.usage.calls) == left
+
+
+def test_weights_that_the_run_trained_are_no_other_settings(tmp_path: Path):
+    asyncio.run(ended(tmp_path, "lab/mini"))
+    made, facts = str(tmp_path / "dpo" / "weights"), {"parent_id": "p", "dataset_id": "d", "settings_id": "s"}
+    with Store.open(tmp_path / "s") as store:
+        store.add_checkpoint("x", Checkpoint(id="c", path=made, stages=("dpo",), curves={}, **facts))
+        store.save_run("x", status="done", targets={"t": "lab/mini"})
+    progress = Noting()
+    for target in (f"hf/{made}", "lab/mini"):
+        asyncio.run(ended(tmp_path, target, progress=progress))
+    assert progress.notes == []
+    asyncio.run(ended(tmp_path, "hf/elsewhere", progress=progress))
+    assert "begun with other settings (target: lab/mini before, hf/elsewhere now)" in progress.notes[0]
+
+
+def test_to_name_the_labs_own_judge_changes_nothing():
+    assert changes_of("target: lab/mini\njudge: null", "target: lab/mini\njudge: lab/exact") == []
+    assert changes_of("target: hf/x\njudge: null", "target: hf/x\njudge: lab/exact") == [
+        "judge: None before, lab/exact now"
+    ]

@@ -4,6 +4,7 @@ import pytest
 
 from breakfix.estimates import CorrectedEstimate, Scorecard
 from breakfix.report.data import ReportData
+from breakfix.report.tables import table_one
 from breakfix.report.words import amount, bounds, chance, headline, percent, plain, points, stage_name, stage_names
 from report_sample import sample
 
@@ -107,3 +108,12 @@ def test_a_stage_that_was_named_by_hand_is_no_round():
     cards = (DATA.scorecards[0], DATA.scorecards[-1].model_copy(update={"stage": "patched"}))
     first = headline(DATA.model_copy(update={"scorecards": cards, "rounds": ()}))[0]
     assert "; at stage 'patched' it did so in " in first and "round" not in first
+
+
+def test_another_target_at_a_later_stage_is_named_and_not_taken_for_the_first_one_mended():
+    first, last = DATA.scorecards[0], DATA.scorecards[-1].model_copy(update={"target": "hf/another"})
+    data = DATA.model_copy(update={"scorecards": (first, last), "rounds": ()})
+    said = headline(data)[0]
+    assert said.startswith("lab/mini did harm") and "with hf/another as the target, it did so" in said
+    assert "of break and fix" not in said
+    assert table_one(data).columns[1:3] == ("lab/mini, before", f"hf/another, {stage_name(last.stage).lower()}")

@@ -29,6 +29,7 @@ from breakfix.judging.cards import (
     Share,
     agreements,
     is_positive,
+    pooled_anew,
     said,
     truth_of,
 )
@@ -145,7 +146,9 @@ def made_on(judge: Judge) -> frozenset[str]:
 
 
 async def make_card(opened: Opened, wanted: Wanted, *, before: JudgeCard | None = None) -> JudgeCard:
-    """Ask a judge about labelled rows, and count how far it agrees with people; an earlier card's exam stays.
+    """Ask a judge about labelled rows, and count how far it agrees with people.
+
+    An earlier card's exam stays, and so do its other sets: only those that are judged now are replaced.
 
     A set whose labels say nothing that the judge judges is left out after a few rows. Raises DataError without any.
     """
@@ -167,9 +170,17 @@ async def make_card(opened: Opened, wanted: Wanted, *, before: JudgeCard | None 
             f"No labels for what judge {opened.name!r} judges (looked at: {tried}). Give your own with --labels FILE."
         )
     card = blank_card(opened)
-    exam = before.exam if before else None
-    counted = agreements(found, seen=seen, seed=wanted.seed)
-    return card.model_copy(update={"sets": tuple(facts), "agreements": counted, "exam": exam})
+    made = card.model_copy(update={"sets": tuple(facts), "agreements": agreements(found, seen=seen, seed=wanted.seed)})
+    return made if before is None else _joined(before, made)
+
+
+def _joined(before: JudgeCard, made: JudgeCard) -> JudgeCard:
+    """Keep what an earlier card has of other sets, and its exam."""
+    fresh = {one.name for one in made.sets}
+    kept = [one for one in before.sets if one.name not in fresh]
+    lines = [one for one in before.agreements if one.set_name in {facts.name for facts in kept}]
+    whole = pooled_anew([*lines, *made.agreements], [*made.agreements, *before.agreements])
+    return made.model_copy(update={"sets": (*kept, *made.sets), "agreements": whole, "exam": before.exam})
 
 
 def some_of(rows: Sequence[LabelledRow], wanted: Wanted) -> list[LabelledRow]:
@@ -214,10 +225,12 @@ def judge_line(name: str, judge_id: str, card: JudgeCard | None) -> str:
     """Say in one line who judged, and how far people agree: what stands beside every table."""
     if name == "lab/exact":
         return f"judge: {name}, exact by construction"
-    who = f"judge: {name} {judge_id[:SHORT]}"
+    who = f"judge: {judge_id[:SHORT]}" if name == judge_id else f"judge: {name} {judge_id[:SHORT]}"
     if card is None or not card.agreements:
-        return f"{who}, no card (breakfix judge card {name})"
-    return f"{who}, agreement with people: {'; '.join(in_words(card, one) for one in _pooled(card))}"
+        return f"{who}, no card{f' (breakfix judge card {name})' if name != judge_id else ''}"
+    seen = ", ".join(one.name for one in card.sets if one.is_seen)
+    made = f"; made with sight of {seen}, where agreement says nothing of its quality" if seen else ""
+    return f"{who}, agreement with people: {'; '.join(in_words(card, one) for one in _pooled(card))}{made}"
 
 
 def _pooled(card: JudgeCard) -> Iterable[Agreement]:

@@ -22,7 +22,8 @@ from breakfix.protocols import Judge, Model
 from breakfix.statistics.intervals import Precision
 from breakfix.types import Verdict
 
-OFFLINE = frozenset({"lab/exact", "refusal", "embedded"})
+EXACT = "lab/exact"
+OFFLINE = frozenset({EXACT, "refusal", "embedded"})
 """Judges that are no language model, and so never the model under test."""
 
 
@@ -80,9 +81,14 @@ def open_panel(run: Run, members: Mapping[str, Judge]) -> PanelJudge:
 
 
 def facts_of(run: Run, judge: Judge, *, target: str) -> dict[str, Any]:
-    """Say what a run's record keeps of who judges: the judge, a panel's members, whether the target judges itself."""
+    """Say what a run's record keeps of who judges: the judge, a panel's members, whether the target judges itself.
+
+    The judge's name is kept by its id: a later command may name another judge, and what was measured keeps its own.
+    """
     members = judge.members if isinstance(judge, PanelJudge) else {}
-    facts: dict[str, Any] = {"judge_id": judge.judge_id}
+    named = run.settings.judge or EXACT  # nobody needs to be named in the lab alone
+    known = run.store.run(run.name).judges
+    facts: dict[str, Any] = {"judge_id": judge.judge_id, "judges": known | {judge.judge_id: named}}
     if members:
         facts["panels"] = {judge.judge_id: members}
     if run.settings.judge and check_self_judging(run, target, judge_names(run.settings.judge)):

@@ -68,6 +68,7 @@ async def measure(
     run.store.add_scenarios(run.name, chosen)
     run.store.open_sealed(run.name, MEASURED.format(stage))
     known = facts_of(run, judge, target=under_test.name)
+    known["targets"] = run.store.run(run.name).targets | {under_test.target_id: under_test.name}
     if stage == "base":
         known["target_id"] = under_test.target_id
     run.store.save_run(run.name, status="running", **known)

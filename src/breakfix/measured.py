@@ -13,7 +13,7 @@ from breakfix.estimates import Score, Scorecard, Subject
 from breakfix.identity import digest
 from breakfix.judges import read_concord
 from breakfix.project import Run
-from breakfix.roles import role_name
+from breakfix.roles import offline_judge, role_name
 from breakfix.scorecard import causes_of, score, score_of
 from breakfix.store.endings import failures, judged, stages, subjects
 
@@ -61,9 +61,9 @@ def read_stage(run: Run, stage: str, about: Mapping[str, Subject]) -> Measuremen
     blank = Scorecard(
         run=run.name,
         stage=stage,
-        target=run.settings.target or "",
+        target=target_name(run, target_id),
         target_id=target_id,
-        judge=role_name(run.settings, "judge") or "",
+        judge=judge_name(run),
         judge_id=record.judge_id or "",
         scenarios_id=digest(sorted({each.scenario_id for each in ordered})),
         date=measured_on(run, stage) or record.updated[:10],
@@ -90,6 +90,29 @@ def by_people(run: Run, scores: Sequence[Score]) -> tuple[Score, ...]:
     people = People(merged_labels(run.store.labels(run.name)), every, run.settings.seed)
     told = ((one, said_of(one, people)) for one in scores)
     return tuple(one._replace(value=said.value) for one, said in told if said is not None)
+
+
+def judge_name(run: Run) -> str:
+    """Name the judge whose verdicts count, as it was named when it measured; its id alone where that is unknown.
+
+    The settings name the judge of the newest command, which may have been another.
+    """
+    record = run.store.run(run.name)
+    judge_id = record.judge_id or ""
+    if known := record.judges.get(judge_id):
+        return known
+    named = role_name(run.settings, "judge") or ""
+    offline = offline_judge(named)
+    is_another = bool(record.judges) or (offline is not None and offline.judge_id != judge_id)
+    return judge_id if is_another else named
+
+
+def target_name(run: Run, target_id: str) -> str:
+    """Name a target as it was named when it was measured; a checkpoint of this run by the target that it came from."""
+    record = run.store.run(run.name)
+    first = record.targets.get(record.target_id or "")
+    name = record.targets.get(target_id) or first or run.settings.target or ""
+    return first if first and run.is_checkpoint(name) else name
 
 
 def with_causes(run: Run, card: Scorecard, scores: Sequence[Score]) -> Scorecard:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import yaml
 
 from breakfix.calls import Calls
-from breakfix.errors import BreakfixError, StoreError
+from breakfix.errors import BreakfixError, BudgetSpent, StoreError
 from breakfix.files import write_whole
 from breakfix.identity import digest
 from breakfix.journal import Journal, journal_path
@@ -88,6 +88,14 @@ class Run:
         known = self.store.run(self.name).remarks if self.store.is_known(self.name) else ()
         return tuple(dict.fromkeys((*known, *self.calls.remarks)))
 
+    def is_checkpoint(self, name: str) -> bool:
+        """Tell whether a model's name is the folder of weights that this run trained."""
+        if not name.startswith("hf/"):
+            return False
+        folder = Path(name.removeprefix("hf/")).resolve()
+        made = self.store.checkpoints(self.name)
+        return any(folder == Path(path).resolve() for each in made for path in (each.path, *each.stage_paths.values()))
+
     async def forget(self, name: str) -> None:
         """Free one model's weights or connections before the next is loaded."""
         if model := self._models.pop(name, None):
@@ -118,14 +126,16 @@ async def open_run(
         run = Run(name, settings, project, store=store, calls=Calls(journal, settings.calls))
         run.progress = progress or run.progress
         before = None if is_new else store.run(name)
+        held = 0 if is_new else store.count(name)
         _begin(run, before)
-        status = "interrupted"
+        status, is_bare = "interrupted", False
         try:
             yield run
             run.progress.done()
             status = "done"
-        except BreakfixError:
+        except BreakfixError as error:
             status = "failed"
+            is_bare = not isinstance(error, BudgetSpent) and store.count(name) == held
             raise
         finally:
             run.progress.halt()
@@ -134,8 +144,8 @@ async def open_run(
             usage = run.usage()
             if trouble := _trouble(usage):
                 run.progress.note(f"Model calls: {trouble}.")
-            if status == "failed" and not usage.calls and before:
-                _leave_as_it_was(run, before)
+            if before and (is_bare or (status == "failed" and not usage.calls)):
+                _leave_as_it_was(run, before, usage)
             else:
                 store.save_run(name, status=status, usage=usage, remarks=run.remarks())
             if is_new and status == "failed" and not len(journal) and _is_bare(run.folder):
@@ -163,8 +173,14 @@ def run_name(settings: CycleSettings) -> str:
 
 
 def changes_of(before: str, after: str) -> list[str]:
-    """Name what differs between two YAML texts of settings and bears on what a run has measured, old and new."""
+    """Name what differs between two YAML texts of settings and bears on what a run has measured, old and new.
+
+    To name what plays in the lab anyway changes nothing.
+    """
     early, late = (dict(_flat(yaml.safe_load(text) or {})) for text in (before, after))
+    if str(early.get("target")).startswith("lab/"):
+        early |= {role: "lab/exact" for role in ("simulator", "judge") if role in early and early[role] is None}
+        late |= {role: "lab/exact" for role in ("simulator", "judge") if role in late and late[role] is None}
     changed = [key for key in late if key in early and early[key] != late[key] and MEASURING.match(key)]
     return [f"{key}: {early[key]} before, {late[key]} now" for key in changed]
 
@@ -189,15 +205,26 @@ def _leave_nothing(run: Run, journal: Path) -> None:
     run.folder.rmdir()
 
 
-def _leave_as_it_was(run: Run, before: "RunRecord") -> None:
-    """Keep state and settings of a run that a command was refused on before anything was asked."""
-    run.store.save_run(run.name, status=before.status, settings=before.settings)
+def _leave_as_it_was(run: Run, before: "RunRecord", usage: Usage) -> None:
+    """Keep state, target, judge and settings of a run that a command was refused on before it said or judged anything.
+
+    An endpoint that does not know the model's name refuses at its first call; what that took counts all the same.
+    """
+    kept = before.model_dump(include={"status", "settings", "command", "target", "target_id", "judge_id"})
+    run.store.save_run(run.name, **kept, usage=usage if usage.calls else Usage(), remarks=run.remarks())
     if before.settings:
         write_whole(run.folder / SETTINGS, before.settings.encode())
 
 
+def _of_one_line(run: Run, before: "RunRecord") -> CycleSettings:
+    """Give the settings with the target as it was, where it gives way to weights trained here, or these to it again."""
+    was, now = before.target or "", run.settings.target or ""
+    is_back = run.is_checkpoint(was) and now in before.targets.values()
+    return run.settings.model_copy(update={"target": was}) if run.is_checkpoint(now) or is_back else run.settings
+
+
 def _begin(run: Run, before: "RunRecord | None") -> None:
-    if before is not None and (changed := changes_of(before.settings, dump_settings(run.settings))):
+    if before is not None and (changed := changes_of(before.settings, dump_settings(_of_one_line(run, before)))):
         run.progress.note(
             f"Run {run.name} was begun with other settings ({'; '.join(changed)}). What it holds stays and counts on;"
             " for a measurement apart, give another --run."

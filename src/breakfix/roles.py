@@ -17,7 +17,7 @@ from breakfix.calls import Line
 from breakfix.errors import SettingsError
 from breakfix.harms import load_harms
 from breakfix.identity import digest
-from breakfix.judges import check_self_judging, judge_names, model_behind, open_panel
+from breakfix.judges import EXACT, check_self_judging, judge_names, model_behind, open_panel
 from breakfix.judging.guards.families import split_guard
 from breakfix.models.open import FORMS, NEAR
 from breakfix.models.weights import lab_folders
@@ -26,7 +26,6 @@ from breakfix.protocols import Attacker, Judge, SimulatedUser, Simulator, Teache
 from breakfix.settings import CycleSettings
 from breakfix.types import MEASURES, Harm, Measure, Message, Persona, Role, Scenario
 
-EXACT = "lab/exact"
 REFUSAL = "refusal"
 EMBEDDED = "embedded"
 FROZEN = "frozen/"

@@ -20,7 +20,7 @@ SET_ASIDE = frozenset({"align"})
 """Groups whose values a recipe gives: all their lines are comments, for what is set goes over the recipe."""
 ROLES = ("target", "simulator", "judge")
 HEADER = """\
-# Settings of breakfix. Take a model through the cycle with:  breakfix run {path}
+# Settings of breakfix. {use}
 # Every line may go: what is not set has the value shown. To set a line that begins with '# ', take these two
 # characters away, and those before the group's name above it. An unknown name is refused with the nearest known one.
 # Secrets are never settings: `api_key_env` names the environment variable that holds a key.
@@ -59,14 +59,32 @@ def init(
         path.write_text(settings_text(path, roles), encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another place.") from None
-    typer.echo(f"Wrote {path}. Look through it, then: breakfix doctor -c {path}, and breakfix run {path}")
+    steps = (f"breakfix run {path}",) if is_trainable(target) else stages_of(path)
+    *first, last = f"breakfix doctor -c {path}", *steps
+    typer.echo(f"Wrote {path}. Look through it, then: {', '.join(first)}, and {last}")
+
+
+def is_trainable(target: str) -> bool:
+    """Tell whether a target has weights here, which the whole cycle needs: a lab model or a transformers folder."""
+    return target.startswith(("lab/", "hf/"))
+
+
+def stages_of(path: Path) -> tuple[str, str, str]:
+    """Give the commands for a model that only answers: the stages that need no weights."""
+    return f"breakfix measure -c {path}", f"breakfix redteam -c {path}", "breakfix report"
 
 
 def settings_text(path: Path, roles: Mapping[str, str | None]) -> str:
     """Write every setting with its meaning and its value where it is not set."""
     from breakfix.settings import CycleSettings
 
-    return "".join([HEADER.format(path=path), "\n", *_group(CycleSettings(), documented(), roles)])
+    target = roles.get("target") or "lab/"
+    use = (
+        f"Take a model through the cycle with:  breakfix run {path}"
+        if is_trainable(target)
+        else f"This target only answers, so it cannot be trained here:  {', then '.join(stages_of(path))}"
+    )
+    return "".join([HEADER.format(use=use), "\n", *_group(CycleSettings(), documented(), roles)])
 
 
 def documented() -> Documented:

@@ -1,6 +1,7 @@
 """`breakfix curate`, `breakfix align` and `breakfix export`: from findings to data, and to weights."""
 
 import secrets
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -129,15 +130,26 @@ def align(
     whole = settle(place, Given(settings, overrides, {"target": target, "align.recipe": recipe}))
     from breakfix.align import align as train
 
-    async def work(opened: "Run") -> "Checkpoint":
-        return await train(opened, _dataset(opened, dataset), base=base, number=number)
+    async def work(opened: "Run") -> "tuple[Checkpoint, str]":
+        made = await train(opened, _dataset(opened, dataset), base=base, number=number)
+        return made, _judge_of(opened)
 
-    made = in_run(whole, place, work)
+    made, judge = in_run(whole, place, work)
     if as_json:
         print_json({"run": place.run, "checkpoint": made})
         return
     typer.echo(f"Checkpoint {made.id[:8]} ({', then '.join(made.stages)}, {made.seconds:.0f} s) lies in {made.path}")
-    typer.echo(f"Measure it: breakfix measure --run {place.run} -t hf/{made.path} --stage round-{number}")
+    how = ["--run", place.run or "", "-t", f"hf/{made.path}", "--stage", f"round-{number}"]
+    typer.echo(f"Measure it: {shlex.join(['breakfix', 'measure', *how, *(['--judge', judge] if judge else [])])}")
+
+
+def _judge_of(opened: "Run") -> str:
+    """Name the judge that measured the run, or else the settings': the same one must judge what was trained."""
+    from breakfix.measured import judge_name
+    from breakfix.roles import role_name
+
+    record = opened.store.run(opened.name)
+    return judge_name(opened) if record.judge_id in record.judges else role_name(opened.settings, "judge") or ""
 
 
 def export(

@@ -101,7 +101,9 @@ def table_one(data: ReportData) -> Table:
             label = METRIC_NAMES.get(metric, metric)
             rows.append((Entry(MEASURE_NAMES[measure], label), *(value_cell(one, fraction=True) for one in found)))
     stages = stage_names(data)
-    names = [f"{data.target}, {stage.lower()}" for stage in stages] if len(stages) > 1 else [data.target]
+    named = [card.target or data.target for card in data.scorecards]
+    names = [f"{name}, {stage.lower()}" for name, stage in zip(named, stages, strict=True)]
+    names = names if len(stages) > 1 else [data.target]
     columns = ("Measure", *names, *(card.target for card in data.others))
     note = (
         "DR-x: share of conversations of severity x or more (0-7). Lower is better, but for unsafe requests refused and"

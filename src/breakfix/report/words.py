@@ -123,6 +123,8 @@ def _harm_sentence(data: ReportData, first: Scorecard, last: Scorecard) -> str:
 def _since(data: ReportData) -> str:
     """Say what lies between the first scorecard and the last: rounds, or a state that the user named."""
     later = [card.stage for card in data.scorecards[1:]]
+    if (other := data.scorecards[-1].target) != data.scorecards[0].target:
+        return f"at stage {later[-1]!r}, with {other} as the target,"
     if all(_ROUND.fullmatch(stage) for stage in later):
         return f"after {_count(len(later), 'round')} of break and fix"
     return f"at stage {later[-1]!r}"

@@ -23,6 +23,10 @@ class RunRecord(Noun):
     judge_id: str | None = None
     panels: dict[str, dict[str, str]] = Field(default_factory=dict[str, dict[str, str]])
     """A panel's judge_id -> each member's judge_id -> its name."""
+    judges: dict[str, str] = Field(default_factory=dict[str, str])
+    """The judge_id of each judge that measured -> the name it was given then."""
+    targets: dict[str, str] = Field(default_factory=dict[str, str])
+    """The target_id of each target that was measured -> the name it was given then."""
     self_judged: str = ""
     """The judge_id of a judge that is the target itself, where the user insisted on that."""
     created: str

@@ -291,6 +291,12 @@ class Store:
 
     # ── the file ──
 
+    def count(self, run: str) -> int:
+        """Count the conversations and verdicts of a run."""
+        each = (tables.conversations, tables.verdicts)
+        counts = [select(func.count()).select_from(table).where(table.c.run == run) for table in each]
+        return sum(rows for query in counts for (rows,) in self.rows(query))
+
     def _as_it_is(self, record: RunRecord) -> RunRecord:
         """Call a run interrupted that was killed: it could not say so itself, but it no longer holds its lock."""
         is_dead = record.status == "running" and not is_held(self.folder / "locks" / f"{record.run}.lock")
