@@ -58,6 +58,14 @@ def test_forecasts_add_up_role_by_role():
     assert together(None) is None
 
 
+def test_what_endpoints_without_a_price_lack_is_said_of_a_red_team_and_a_whole_cycle_too():
+    mine = dict.fromkeys(EVERYONE, "openai/gpt-9")
+    settings = planned(**mine, models={"openai/gpt-9": {"price_in": 1.0}}, calls={"concurrency": 7})
+    for forecast in (forecast_siege(settings), forecast_cycle(settings, 20)):
+        assert forecast is not None and forecast.cost_usd is None and "7 at a time" in str(forecast)
+        assert "(set models.openai/gpt-9.price_out; dollars per million tokens)" in str(forecast)
+
+
 def test_what_curating_adds_is_counted_before_it_is_asked_and_in_a_cycle_too():
     assert calls_of(forecast_more(planned(), 60)) == {"target": 60, "attacker": 60, "judge": 60}
     talks = forecast_more(planned(measure={"turns": 2}), 0, 10)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from breakfix.attacks.techniques import load_techniques, most_queries
 from breakfix.judges import models_of
-from breakfix.prices import Forecast, Price, PriceTable, Share, forecast_dialogues
+from breakfix.prices import LATENCY_S, MESSAGE_TOKENS, Forecast, Price, PriceTable, Share, Unpriced, forecast_dialogues
 from breakfix.roles import role_name
 from breakfix.settings import CycleSettings
 from breakfix.types import Role
@@ -16,8 +16,6 @@ from breakfix.types import Role
 ENDPOINTS = ("openai/", "http://", "https://", "inspect/")
 MORE_TRIES = 2
 """Conversations that curating holds for each failing one that a finding lacks."""
-MESSAGE_TOKENS = 150
-LATENCY_S = 2.0
 
 
 def forecast_measurement(settings: CycleSettings, conversations: int, *, is_trained: bool = False) -> Forecast | None:
@@ -36,7 +34,7 @@ def forecast_siege(settings: CycleSettings, *, is_trained: bool = False) -> Fore
         Share(role, search.budget, 4 * search.budget * MESSAGE_TOKENS, search.budget * MESSAGE_TOKENS, price)
         for role, price in prices.items()
     )
-    attacks = Forecast(shares, _seconds(settings, shares)) if shares else None
+    attacks = _of(settings, shares) if shares else None
     measures = len([name for name in settings.measure.measures if name != "jailbreak"])
     talks = search.ordinary * measures
     return together(attacks, forecast_measurement(settings, talks, is_trained=is_trained) if talks else None)
@@ -79,15 +77,15 @@ def forecast_cycle(settings: CycleSettings, conversations: int) -> Forecast | No
         forecast_siege(settings),
         *([forecast_siege(settings, is_trained=True)] * rounds),
         *(forecast_more(settings, most_more(settings), is_trained=done > 0) for done in range(rounds)),
-        Forecast(taught, _seconds(settings, taught)) if taught and repairs else None,
+        _of(settings, taught) if taught and repairs else None,
         after,
     )
 
 
 def endpoint_prices(
     settings: CycleSettings, roles: Sequence[Role], *, is_trained: bool = False
-) -> dict[str, Price | None]:
-    """Give the price of each role that an endpoint plays; None: unknown."""
+) -> dict[str, Price | Unpriced]:
+    """Give the price of each role that an endpoint plays, or what its settings lack for one."""
     table = PriceTable.packaged()
     played: dict[str, str] = {
         role: role_name(settings, role) or "" for role in roles if not (is_trained and role == "target")
@@ -96,7 +94,7 @@ def endpoint_prices(
         judges = models_of(played.pop("judge"))
         played |= {f"judge {number}" if number > 1 else "judge": name for number, name in enumerate(judges, 1)}
     return {
-        role: table.price_of(name, settings.model_settings(name))
+        role: table.price_or_lack(name, settings.model_settings(name))
         for role, name in played.items()
         if name.startswith(ENDPOINTS)
     }
@@ -115,8 +113,13 @@ def together(*forecasts: Forecast | None) -> Forecast | None:
             sum_so_far.completion_tokens + share.completion_tokens,
             share.price,
         )
-    return Forecast(tuple(shares.values()), sum(each.seconds for each in known)) if known else None
+    if not known:
+        return None
+    return Forecast(
+        tuple(shares.values()), sum(each.seconds for each in known), at_once=max(each.at_once for each in known)
+    )
 
 
-def _seconds(settings: CycleSettings, shares: Sequence[Share]) -> float:
-    return sum(share.calls for share in shares) * LATENCY_S / settings.calls.concurrency
+def _of(settings: CycleSettings, shares: tuple[Share, ...]) -> Forecast:
+    calls, at_once = sum(share.calls for share in shares), settings.calls.concurrency
+    return Forecast(shares, calls * LATENCY_S / at_once, at_once)
