@@ -300,7 +300,7 @@ def test_a_card_is_made_of_a_run_s_labels(run: Run, tmp_path: Path, capsys: pyte
     bring_labels(run, lines(tmp_path / "l.jsonl", *told))
     place = ("--store", str(run.store.folder))
     made = json.loads(inside(capsys, "judge", "card", "refusal", "--run", "r", "--json", *place).stdout)["card"]
-    assert [(one["name"], one["rows"]) for one in made["sets"]] == [("run r", 30)]
+    assert {one["name"]: one["rows"] for one in made["sets"]}["run r"] == 30
     few = json.loads(inside(capsys, "judge", "card", "refusal", "--run", "r", "--rows", "7", "--json", *place).stdout)
-    assert few["card"]["sets"][0]["rows"] == 7
+    assert {one["name"]: one["rows"] for one in few["card"]["sets"]}["run r"] == 7
     assert "No run 'gone'" in refusal(inside(capsys, "judge", "card", "refusal", "--run", "gone", *place))
