@@ -38,3 +38,32 @@ def test_all_that_is_wrong_in_one_list_is_named(override: str):
 def test_a_list_of_another_kind_is_refused():
     with pytest.raises(SettingsError, match=r"'measure\.personas'"):
         load_settings(None, ["measure.personas=3"])
+
+
+@pytest.mark.parametrize(
+    ("override", "options", "said"),
+    [
+        ("target.base_url=http://h/v1", {"target": '"openai/gpt-4o"'}, "--set: setting 'target': .*string"),
+        ("judge.foo=3", {"judge": '"embedded"'}, "--set: setting 'judge': .*string"),
+        ("seed=abc", {"seed": "3"}, "--set: setting 'seed': .*integer"),
+        ("measure.turns=abc", {"measure.turns": "1"}, "--set: setting 'measure.turns': .*integer"),
+        ("measure.truns=3", {"measure.turns": "1"}, "Did you mean 'turns'"),
+    ],
+)
+def test_an_override_that_is_wrong_is_refused_though_an_option_lies_over_it(
+    override: str, options: dict[str, str], said: str
+):
+    with pytest.raises(SettingsError, match=said):
+        load_settings(None, [override], options=options)
+    with pytest.raises(SettingsError, match=f"{said}|is a value, not a group"):
+        load_settings(None, [override], options=options, saved="{target: x, judge: null, seed: 1, measure: {turns: 2}}")
+
+
+def test_an_option_lies_over_an_override_that_is_right():
+    settings = load_settings(None, ["seed=4", "measure.turns=2"], options={"seed": "3"})
+    assert (settings.seed, settings.measure.turns) == (3, 2)
+
+
+def test_what_is_wrong_in_an_option_is_said_of_the_option():
+    with pytest.raises(SettingsError, match=r"^--turns: setting 'measure\.turns'"):
+        load_settings(None, ["seed=4"], options={"measure.turns": "0"})

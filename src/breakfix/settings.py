@@ -269,13 +269,16 @@ def load_settings(
     `options` are overrides too, over all others; an error names them as flags of the command line. `saved` is what a
     run kept of its settings (YAML): it stands in where there is no file.
     """
+    alone: dict[str, Any] = {}
     tree: dict[str, Any] = _read_yaml(path) if path else yaml.safe_load(saved) or {}
-    given = [*overrides, *(f"{key}={value}" for key, value in options.items())]
-    for override in given:
+    for override in overrides:
+        _apply(alone, override)
         _apply(tree, override)
-    places = {line.partition("=")[0]: "--set" for line in overrides} | {key: _flag(key) for key in options}
+    settings_from(alone, where="--set")  # before an option lies over what is wrong
+    for key, value in options.items():
+        _apply(tree, f"{key}={value}")
     where = str(path) if path else "the settings of the run" if saved else "--set"
-    return settings_from(tree, where=where, places=places)
+    return settings_from(tree, where=where, places={key: _flag(key) for key in options})
 
 
 def settings_from(
@@ -296,10 +299,7 @@ def _flag(key: str) -> str:
 
 
 def dump_settings(settings: CycleSettings) -> str:
-    """Write settings as YAML that `load_settings` reads back to an equal value.
-
-    Of `align` only what was set: what is not set there is the recipe's to give.
-    """
+    """Write settings as YAML that reads back equal; of `align` only what was set: the rest is the recipe's to give."""
     tree = settings.model_dump(mode="json")
     tree["align"] = settings.align.model_dump(mode="json", exclude_unset=True)
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
@@ -329,9 +329,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise SettingsError(
-            f"{path}{line} is not valid YAML: {getattr(error, 'problem', error)}. Correct that line."
-        ) from None
+        what = getattr(error, "problem", error)
+        raise SettingsError(f"{path}{line} is not valid YAML: {what}. Correct that line.") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
