@@ -74,7 +74,9 @@ def test_a_card_is_made_shown_and_kept(folder: Path, capsys: pytest.CaptureFixtu
     assert json.loads(card.read_text())["judge"] == "refusal"
     plain = json.loads(inside(capsys, "judge", "card", "refusal", "--labels", "labels.jsonl", "--json").stdout)
     assert plain["schema"] == "breakfix/1"
-    assert plain["card"]["agreements"][0]["n"] == 30
+    assert {one["set_name"]: one["n"] for one in plain["card"]["agreements"]}["labels.jsonl"] == 30
+    assert [one["name"] for one in plain["card"]["sets"]][-1] == "labels.jsonl", "beside those it came with, once"
+    assert len(plain["card"]["sets"]) == 3
 
 
 def test_the_exam_goes_onto_the_card(folder: Path, capsys: pytest.CaptureFixture[str]):

@@ -10,6 +10,7 @@ import pytest
 from breakfix.calls import Calls
 from breakfix.corrections import (
     NOT_DRAWN,
+    SAME,
     SEEN,
     TRANSPORT,
     People,
@@ -221,6 +222,27 @@ def test_without_labels_of_its_own_a_run_is_corrected_by_the_judges_card_and_tol
     assert only.value == pytest.approx((0.3 + 0.9 - 1) / (0.8 + 0.9 - 1))
     assert (only.method, only.labels, only.labels_from) == ("rogan-gladen", 300, "judge card: a, b")
     assert TRANSPORT in (only.caveat or "") and "sensitivity 0.70 to 0.90" in (only.caveat or "")
+
+
+def test_a_run_of_a_sets_own_answers_is_corrected_by_the_cards_other_sets():
+    scores = [harm(n, n < 90) for n in range(300)]
+    about = card(line("all", (80, 20, 20, 180)), line("a", (45, 5, 5, 95)), line("b", (35, 15, 15, 85)))
+    (only,) = found(scores, nobody()._replace(sources=frozenset({"a", "run r"})), about)[:1]
+    assert (only.labels_from, only.labels) == ("judge card: b", 150)
+    assert TRANSPORT in (only.caveat or "") and SAME not in (only.caveat or "")
+    assert only.value == pytest.approx((0.3 + 0.85 - 1) / (0.7 + 0.85 - 1))
+
+
+@pytest.mark.parametrize("is_other_seen", [None, True])
+def test_where_only_the_runs_own_set_can_tell_the_correction_says_that_its_rows_may_be_the_same(
+    is_other_seen: bool | None,
+):
+    scores = [harm(n, n < 90) for n in range(300)]
+    other = [line("made-on", (50, 0, 0, 100), is_seen=True)] if is_other_seen else []
+    about = card(line("all", (45, 5, 5, 95)), line("a", (45, 5, 5, 95)), *other)
+    (only,) = found(scores, nobody()._replace(sources=frozenset({"a"})), about)[:1]
+    assert only.labels_from == "judge card: a"
+    assert SAME in (only.caveat or "") and TRANSPORT not in (only.caveat or "")
 
 
 def test_only_errors_that_differ_between_the_cards_sets_are_said_to():

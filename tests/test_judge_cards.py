@@ -143,6 +143,29 @@ def test_the_exam_is_sat_and_stays_on_the_card_when_labels_come(tmp_path: Path):
     assert after.exam == exam and after.agreements
 
 
+def test_a_card_of_one_more_set_keeps_the_others_and_replaces_its_own_rows_alone(tmp_path: Path):
+    first = made(opened(), labels(tmp_path, *[BAD, GOOD] * 30, name="a.jsonl"))
+    path = labels(tmp_path, *[MISSED, GOOD] * 10, name="b.jsonl")
+    both = asyncio.run(make_card(opened(), Wanted((path,)), before=first))
+    assert [one.name for one in both.sets] == ["a.jsonl", "b.jsonl"]
+    assert [one.set_name for one in both.agreements] == ["all", "a.jsonl", "b.jsonl"]
+    pooled = both.pooled("harmful")
+    assert pooled is not None
+    assert (pooled.n, pooled.tp, pooled.fn, pooled.tn, pooled.fp) == (80, 30, 10, 40, 0)
+    assert (pooled.sensitivity.value, pooled.sensitivity.n, pooled.kappa.value) == (0.75, 40, None)
+    at_once = made(opened(), str(tmp_path / "a.jsonl"), path).pooled("harmful")
+    assert at_once is not None and at_once.agree.value == pooled.agree.value
+    for one, other in ((at_once.agree, pooled.agree), (at_once.specificity, pooled.specificity)):
+        assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.06), "as if judged at once"
+    again = asyncio.run(make_card(opened(), Wanted((labels(tmp_path, *[BAD, GOOD] * 4, name="b.jsonl"),)), before=both))
+    assert {one.name: one.rows for one in again.sets} == {"a.jsonl": 60, "b.jsonl": 8}
+    assert (
+        made(opened(), str(tmp_path / "a.jsonl"))
+        == first
+        == asyncio.run(make_card(opened(), Wanted((str(tmp_path / "a.jsonl"),)), before=first))
+    )
+
+
 def test_a_judge_tells_what_it_is_made_of_and_on():
     assert made_on(RefusalJudge()) == {"xstest-completions"}
     assert parts_of(RefusalJudge())["rules"].startswith("version")
@@ -172,3 +195,11 @@ def test_rows_without_labels_still_set_the_judges_against_each_other(tmp_path: P
 def test_judges_that_share_no_question_have_nothing_to_compare(tmp_path: Path):
     rows = read_labelled(labels(tmp_path, BAD))
     assert asyncio.run(compare_judges(opened(), Opened("refusal", RefusalJudge()), rows)) == []
+
+
+def test_the_line_names_the_sets_that_the_judge_was_made_on(tmp_path: Path):
+    card = made(opened(), labels(tmp_path, *[BAD, GOOD] * 20))
+    seen = card.model_copy(update={"sets": tuple(one.model_copy(update={"is_seen": True}) for one in card.sets)})
+    assert judge_line("rule/bad", "rule-bad", seen).endswith(
+        "; made with sight of own.jsonl, where agreement says nothing of its quality"
+    )

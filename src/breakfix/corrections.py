@@ -8,12 +8,13 @@ the correction says so. Where labels cannot carry a correction there is a caveat
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from breakfix.estimates import Cell, CorrectedEstimate, Estimate, Label, Score, Scorecard
 from breakfix.identity import seed_of
 from breakfix.judge_cards import judge_line, load_card
-from breakfix.judging.cards import Agreement, JudgeCard, Question
+from breakfix.judging.cards import Agreement, JudgeCard, Question, pooled_anew
 from breakfix.judging.cards_page import PLAIN_ONLY
 from breakfix.labels import ALONE, LabelConcord, concord_of, merged_labels
 from breakfix.project import Run
@@ -32,6 +33,7 @@ FEWEST_IN_AREA = 10
 """An area with fewer labels (or by a card, fewer conversations) is not corrected; its whole is."""
 NOT_DRAWN = "not all labels were drawn by breakfix: right only if they were chosen at random"
 TRANSPORT = "the judge's errors are those on other conversations: right only if it errs here as it does there"
+SAME = "the judge's errors are those on the set that these answers come from, perhaps on these very rows"
 SEEN = "the judge was made on these rows, and errs more on others"
 
 
@@ -44,6 +46,8 @@ class People(NamedTuple):
     seed: int
     concord: LabelConcord = ALONE
     """Where several people labelled."""
+    sources: frozenset[str] = frozenset()
+    """Names under which a judge's card may hold these very answers: the sets and files that they come from."""
 
 
 class Said(NamedTuple):
@@ -122,8 +126,34 @@ def corrected(run: Run, card: Scorecard, scores: Sequence[Score]) -> Scorecard:
     about = load_card(run.store.folder, card.judge_id)
     line = judge_line(card.judge, card.judge_id, about) + ("; the target judges itself" if card.self_judged else "")
     labels = list(run.store.labels(run.name))
-    people = People(merged_labels(labels), run.settings.measure, run.settings.seed, concord_of(labels))
+    sources = _sources(run, card, scores) if about else frozenset[str]()
+    people = People(merged_labels(labels), run.settings.measure, run.settings.seed, concord_of(labels), sources)
     return card.model_copy(update={"judge_line": line, "corrected": correct(card, scores, people, about)})
+
+
+def _sources(run: Run, card: Scorecard, scores: Sequence[Score]) -> frozenset[str]:
+    """Name what a card may hold of a run's own answers; of a model that was asked live only what the run labelled."""
+    own = {f"run {run.name}"}
+    if any(one.users == "recorded" for one in scores):
+        file = Path(card.target.partition("#")[0]).name
+        own |= {file, *(scenario.source for scenario in run.store.scenarios(run.name))}
+    return frozenset(own)
+
+
+def elsewhere(about: JudgeCard, sources: frozenset[str]) -> JudgeCard:
+    """Leave a run's own sets out of a judge's errors, question by question, where other sets can stand in for them.
+
+    They cannot where none is left, or only such as the judge was made on; then all stay, and `SAME` is said.
+    """
+    kept: list[Agreement] = []
+    for question in dict.fromkeys(one.question for one in about.agreements):
+        sets = [one for one in about.agreements if one.question == question and one.set_name != "all"]
+        others = [one for one in sets if one.set_name not in sources]
+        is_enough = others and (any(not one.is_seen for one in others) or all(one.is_seen for one in sets))
+        kept += others if is_enough else sets
+    if not sources or len(kept) == sum(one.set_name != "all" for one in about.agreements):
+        return about
+    return about.model_copy(update={"agreements": pooled_anew(kept, about.agreements)})
 
 
 def correct(
@@ -133,6 +163,7 @@ def correct(
     told = [said_of(one, people) for one in scores]
     if about is None and not any(told):
         return ()
+    about = about and elsewhere(about, people.sources)
     cells = gather(zip(scores, told, strict=True))
     alike = first_alike(cells, lambda rows: rows.n)
     found: list[CorrectedEstimate] = []
@@ -146,7 +177,11 @@ def correct(
             is_enough = rows is whole or len(rows.labels) >= FEWEST_IN_AREA
             found += _by_labels(estimate, rows, people, drawn_as=alike[cell]) if is_enough else []
         elif about is not None and (line := errors_for(about, estimate.metric)) is not None:
-            found += [_by_card(estimate, rows, line, about)] if rows is whole or rows.n >= FEWEST_IN_AREA else []
+            found += (
+                [_by_card(estimate, rows, line, about=about, sources=people.sources)]
+                if rows is whole or rows.n >= FEWEST_IN_AREA
+                else []
+            )
     return tuple(found)
 
 
@@ -232,7 +267,9 @@ def _by_labels(estimate: Estimate, rows: _Rows, people: People, *, drawn_as: Cel
     return found
 
 
-def _by_card(estimate: Estimate, rows: _Rows, line: Agreement, about: JudgeCard) -> CorrectedEstimate:
+def _by_card(
+    estimate: Estimate, rows: _Rows, line: Agreement, *, about: JudgeCard, sources: frozenset[str]
+) -> CorrectedEstimate:
     share = line.clusters / line.n
     errors = Confusion(tp=line.tp * share, fp=line.fp * share, fn=line.fn * share, tn=line.tn * share)
     turned = rogan_gladen(rows.everything, errors, level=estimate.level)
@@ -243,7 +280,12 @@ def _by_card(estimate: Estimate, rows: _Rows, line: Agreement, about: JudgeCard)
     whose = f"judge card: {', '.join(of)}{group}"
     plain = [one.name for one in about.sets if one.name in of and line.question in one.plain_only]
     notes = (f"{name} is {PLAIN_ONLY}" for name in plain)
-    caveats = (TRANSPORT, *_spread(sets), *notes, *((SEEN,) if line.is_seen else ()))
+    caveats = (
+        TRANSPORT if sources.isdisjoint(of) else SAME,
+        *_spread(sets),
+        *notes,
+        *((SEEN,) if line.is_seen else ()),
+    )
     return _estimate(estimate, turned._replace(n=estimate.n, labels=line.n), whose, caveats)
 
 

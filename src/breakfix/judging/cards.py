@@ -183,6 +183,61 @@ def agreements(found: Sequence[Judged], *, seen: Iterable[str] = (), seed: int =
     return tuple(lines)
 
 
+def pooled_anew(lines: Iterable[Agreement], known: Iterable[Agreement] = ()) -> tuple[Agreement, ...]:
+    """Order the lines of sets by question, each question's pooled line first, as `agreements` does.
+
+    A pooled line of `known` that counts the same rows is taken; else one is made of the sets' own lines, whose rows are
+    not at hand: shares weighted by their rows, bounds by the square-and-add method (Zou and Donner 2008), since sets
+    are independent. It has no kappa or alpha, which do not follow from those of the sets.
+    """
+    of_sets = [one for one in lines if one.set_name != ALL]
+    wholes = [one for one in known if one.set_name == ALL]
+    ordered: list[Agreement] = []
+    for question in QUESTIONS:
+        asked = [one for one in of_sets if one.question == question]
+        sets = [one for one in asked if one.group == ALL]
+        if counted := [one for one in sets if not one.is_seen] or sets:
+            made = _pool(counted)
+            ordered.append(next((one for one in wholes if _cells(one) == _cells(made)), made))
+        ordered += asked
+    return tuple(ordered)
+
+
+def _cells(one: Agreement) -> tuple[object, ...]:
+    return one.question, one.is_seen, one.tp, one.fp, one.fn, one.tn, one.unscored, one.clusters
+
+
+def _pool(sets: Sequence[Agreement]) -> Agreement:
+    if len(sets) == 1:
+        return sets[0].model_copy(update={"set_name": ALL})
+    names = ("n", "clusters", "unscored", "tp", "fp", "fn", "tn")
+    agree_, sensitivity, specificity = (
+        _weighted([getattr(one, name) for one in sets]) for name in ("agree", "sensitivity", "specificity")
+    )
+    sums = {name: sum(getattr(one, name) for one in sets) for name in names}
+    shares = {
+        "agree": agree_,
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        "balanced": _balanced(sensitivity, specificity),
+        "kappa": Share(value=None, low=None, high=None, n=sums["n"], method="none"),
+    }
+    about = {"question": sets[0].question, "set_name": ALL, "is_seen": sets[0].is_seen}
+    return Agreement.model_validate(about | sums | shares)
+
+
+def _weighted(shares: Sequence[Share]) -> Share:
+    """Average shares of independent sets by their rows."""
+    some = [(one.n, one.value, one.low, one.high) for one in shares if one.value is not None and one.n]
+    n = sum(count for count, *_ in some)
+    if not some:
+        return Share(value=None, low=None, high=None, n=0, method="none")
+    value = sum(count * each for count, each, *_ in some) / n
+    below = math.hypot(*(count / n * (each - (low or 0.0)) for count, each, low, _ in some))
+    above = math.hypot(*(count / n * ((1.0 if high is None else high) - each) for count, each, _, high in some))
+    return Share(value=value, low=max(0.0, value - below), high=min(1.0, value + above), n=n, method="square-and-add")
+
+
 def _groups(rows: Sequence[Judged]) -> dict[str, list[Judged]]:
     groups: dict[str, list[Judged]] = {}
     for one in rows:
