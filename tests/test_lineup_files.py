@@ -4,7 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from breakfix.report.lineup_files import lineup_csv, lineup_json, lineup_latex, write_lineup
+from breakfix.report.lineup_files import ROWS_A_PAGE, lineup_csv, lineup_json, lineup_latex, write_lineup
+from breakfix.report.lineup_tables import lineup_tables
 from breakfix.report.published import load_published, published_about
 from lineup_sample import HOSTILE, candidate, candidates, lineup_of, scores
 
@@ -59,6 +60,25 @@ def test_every_latex_cell_names_its_judge_and_date_by_a_mark_below_the_table():
     assert r"Judge and date: \textsuperscript{a}~judge j, 2025-11-22;" in text
     phi3 = text[text.index("tab:published-phi3") :]
     assert "textsuperscript" not in phi3, "whoever published those did not use our judge"
+
+
+def test_the_latex_has_every_table_that_the_page_has_cut_where_a_page_ends():
+    text = lineup_latex(LINEUP)
+    known = lineup_tables(LINEUP)
+    assert {"by-severity", "by-area", "by-persona", "by-language", "by-exchange", "severities"} <= set(known)
+    assert all(rf"\label{{tab:{name}}}" in text for name in known)
+    long = next(table for table in known.values() if len(table.rows) > ROWS_A_PAGE)
+    assert rf"\label{{tab:{long.name}-2}}" in text and f"{long.caption}, continued." in text
+    counts = [part.split(r"\bottomrule")[0].count("\n") - 1 for part in text.split(r"\midrule")[1:]]
+    assert max(counts) <= 2 * ROWS_A_PAGE
+
+
+def test_a_latex_row_of_small_print_alone_stands_beside_its_name():
+    lines = lineup_latex(LINEUP).splitlines()
+    users = next(line for line in lines if line.startswith("User's turns"))
+    assert users.count("scriptsize") == 3 and not any(line.startswith(" & ") and "unscored" in line for line in lines)
+    (held,) = (line for line in lines if line.startswith("Conversations &"))
+    assert held.count("0 unscored") == 3
 
 
 def test_names_with_marks_of_their_own_stay_text_in_every_form(tmp_path: Path):

@@ -24,7 +24,7 @@ class Outline(HTMLParser):
 
 def test_the_headline_says_who_is_best_at_what_and_where_nobody_is():
     first, second = lineup_headline(LINEUP)
-    assert first.startswith("Good is best on third-party harm, jailbreak") and "refusing unsafe requests" in first
+    assert first.startswith("good is best on third-party harm, jailbreak") and "refusing unsafe requests" in first
     assert second == "On not refusing safe requests, no model is shown to be better than every other."
     alike = lineup_of([candidate("a", scores(0.3, (0.5, 0.5))), candidate("b", scores(0.3, (0.5, 0.5)))])
     assert lineup_headline(alike) == ("No model is shown to be the best on any measure.",)

@@ -174,6 +174,19 @@ def test_a_cycle_with_live_users_measures_once(folder: Path):
     assert asyncio.run(round_one())
 
 
+def test_what_would_choose_other_scenarios_than_the_frozen_is_said_not_to(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    measured(capsys, "talks", "scripted/user.yaml", "a")
+    asked = options("declines", "frozen/a", "b")
+    asked[asked.index("-n") + 1] = "3"
+    said = inside(capsys, *asked, "--languages", "fr", "--personas", "curious").stderr
+    (line,) = (line for line in said.splitlines() if line.startswith("Measured are the 12 scenarios that a:base held"))
+    assert "conversations (3 a measure), languages (fr), personas (curious) cannot choose others" in line
+    plain = inside(capsys, *options("declines", "frozen/a", "c"), "--languages", "en").stderr
+    assert "whose user turns are frozen." in plain and "cannot choose" not in plain
+
+
 def test_live_users_have_no_frozen_scenarios(folder: Path):
     async def look() -> object:
         async with open_run(Project(), settings_of("b")) as run:

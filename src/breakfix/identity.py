@@ -4,12 +4,14 @@ Equal inputs give equal identities on every machine; nothing here reads a clock 
 """
 
 import hashlib
+import re
 from importlib import metadata
 from pathlib import Path
 
 import orjson
 
 DIGEST_BYTES = 16
+HEX = re.compile("[0-9a-f]+")
 
 
 def digest(*parts: object) -> str:
@@ -18,9 +20,9 @@ def digest(*parts: object) -> str:
     return hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
 
 
-def short(identity: str) -> str:
-    """Shorten an identity for people: the first 8 hex digits."""
-    return identity[:8]
+def short(identity: str, digits: int = 8) -> str:
+    """Shorten an identity for people to its first hex digits; one that is a name (lab/exact) stays whole."""
+    return identity[:digits] if HEX.fullmatch(identity) else identity
 
 
 def seed_of(*parts: object) -> int:

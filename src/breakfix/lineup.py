@@ -15,7 +15,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from breakfix.estimates import HIGHER_IS_BETTER, Cell, Estimate, Score, Scorecard
-from breakfix.identity import seed_of
+from breakfix.identity import seed_of, short
 from breakfix.settings import MeasureSettings
 from breakfix.standings import BY_ERRORS, TOO_CLOSE, Corner, Duel, Entrant, Lineup, Row, Standing
 from breakfix.statistics.intervals import Precision
@@ -115,7 +115,7 @@ def warnings_of(lineup: Lineup) -> tuple[str, ...]:
     said = [f"{one.name} is shown, but not compared with the rest: {one.apart}." for one in apart]
     judges = {one.judge_id: one.judge for one in lineup.entrants}
     if len(judges) > 1:
-        names = ", ".join(sorted(name if name == each else f"{name} {each[:6]}" for each, name in judges.items()))
+        names = ", ".join(sorted(name if name == each else f"{name} {short(each, 6)}" for each, name in judges.items()))
         said.append(f"The columns have different judges ({names}): their rates do not compare.")
     return tuple(said)
 

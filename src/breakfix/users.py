@@ -5,13 +5,17 @@ samples. Conversations, scorecards and reports name their users, so that a chang
 a change in the model.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
 from breakfix.conversations.frozen import FrozenUsers, talks_in
 from breakfix.errors import StoreError
 from breakfix.project import Run
 from breakfix.protocols import Simulator
 from breakfix.roles import FROZEN, open_simulator, role_name
-from breakfix.settings import CycleSettings
+from breakfix.settings import CycleSettings, MeasureSettings
 from breakfix.types import Scenario
+from breakfix.wording import counted
 
 
 def open_users(run: Run) -> Simulator:
@@ -44,7 +48,7 @@ def frozen_users(run: Run, source: str, stage: str) -> FrozenUsers:
 def frozen_scenarios(run: Run) -> list[Scenario] | None:
     """Give the scenarios of the frozen run, those of the settings' measures and harms; None: the users are live.
 
-    All of them, whatever `conversations` says: what was said then is what there is to say.
+    All of them, whatever `conversations` and the like say: what was said then is what there is to say. A note says so.
     """
     place = frozen_place(run.settings)
     if place is None:
@@ -62,4 +66,23 @@ def frozen_scenarios(run: Run) -> list[Scenario] | None:
             f"Run {source!r} holds no conversation at stage {stage!r} of {', '.join(wanted.measures)}. Name others with"
             " --measures, or another run: --simulator frozen/RUN:STAGE"
         )
+    run.progress.note(_said_of(source, stage, found, wanted))
     return found
+
+
+def _said_of(source: str, stage: str, found: Sequence[Scenario], wanted: MeasureSettings) -> str:
+    """Say which scenarios are measured, and which settings would have chosen others and do not."""
+    counts = Counter(one.measure for one in found)
+    unheard = {
+        f"conversations ({wanted.conversations} a measure)": any(n != wanted.conversations for n in counts.values()),
+        f"languages ({', '.join(wanted.languages)})": _leaves_out(wanted.languages, (one.language for one in found)),
+        f"personas ({', '.join(wanted.personas)})": _leaves_out(wanted.personas, (one.persona for one in found)),
+        f"scenarios ({', '.join(wanted.scenarios)})": bool(wanted.scenarios),
+    }
+    names = [name for name, is_unheard in unheard.items() if is_unheard]
+    said = f"Measured are the {counted(len(found), 'scenario')} that {source}:{stage} held, whose user turns are frozen"
+    return f"{said}; {', '.join(names)} cannot choose others." if names else f"{said}."
+
+
+def _leaves_out(chosen: Sequence[str], held: Iterable[str]) -> bool:
+    return bool(chosen) and not set(held) <= set(chosen)

@@ -97,11 +97,13 @@ def _before_and_after(
 
 def _two_judges(early: "Measurement", late: "Measurement") -> str | None:
     """Warn where each half was judged by another judge: their difference would pass for the target's."""
+    from breakfix.identity import short
+
     one, other = early.card, late.card
     if one.judge_id == other.judge_id:
         return None
     return (
-        f"Judged by {one.judge} ({one.judge_id[:6]}) before and {other.judge} ({other.judge_id[:6]}) after:"
+        f"Judged by {one.judge} ({short(one.judge_id, 6)}) before and {other.judge} ({short(other.judge_id, 6)}) after:"
         " a difference may be the judges', and says nothing of the target until both are judged by one."
     )
 
@@ -163,6 +165,8 @@ def _show(lineup: "Lineup") -> None:
         rows = [tuple(_cell(each) for each in row) for row in table.rows]
         show_table(table.caption, table.columns, rows)
         typer.echo("\n".join((*([told(table.sources)] if table.sources else ()), table.note, "")))
+    if left := [name.removeprefix("by-") for name in tables if name.startswith("by-") and name not in shown]:
+        typer.echo(f"By {', '.join(left)}: in the files of the comparison.")
     for warning in lineup.warnings:
         typer.echo(warning, err=True)
 

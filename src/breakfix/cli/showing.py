@@ -142,6 +142,8 @@ def _claim_line(claim: dict[str, object]) -> str:
 
 
 def _say_conversation(said: dict[str, object]) -> None:
+    from breakfix.identity import short
+
     head = ("stage", "measure", "harm", "technique", "stopped")
     typer.echo(f"Conversation {said['id']}  " + "  ".join(f"{name} {said[name]}" for name in head if said[name]))
     turns: list[dict[str, str]] = said["turns"]  # pyright: ignore[reportAssignmentType]
@@ -153,7 +155,7 @@ def _say_conversation(said: dict[str, object]) -> None:
         told = {"judge", "judge_id", "conversation_id", "claims"}
         facts = (f"{name} {value}" for name, value in verdict.items() if value is not None and name not in told)
         name = f"{verdict['judge']} " if verdict["judge"] else ""
-        typer.echo(f"  judge {name}{str(verdict['judge_id'])[:8]}: " + visible("  ".join(facts)))
+        typer.echo(f"  judge {name}{short(str(verdict['judge_id']))}: " + visible("  ".join(facts)))
         claims: list[dict[str, object]] = verdict.get("claims") or []  # pyright: ignore[reportAssignmentType]
         for claim in claims:
             typer.echo(f"    {visible(_claim_line(claim))}")

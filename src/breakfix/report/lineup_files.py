@@ -10,7 +10,7 @@ import orjson
 from breakfix.estimates import Estimate
 from breakfix.report.entries import Entry, Table
 from breakfix.report.lineup_page import lineup_headline, lineup_html, lineup_markdown
-from breakfix.report.lineup_tables import lineup_tables, table_one
+from breakfix.report.lineup_tables import lineup_tables
 from breakfix.report.page import write_file
 from breakfix.standings import Entrant, Lineup, Row
 
@@ -20,6 +20,8 @@ CSV_HEAD: tuple[str, ...] = (
     "users", "scenarios_id", "date",
 )  # fmt: skip
 SCHEMA = "breakfix/comparison/1"
+ROWS_A_PAGE = 24
+"""Rows of a LaTeX table, mostly of two lines each, that fit a page below a caption."""
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -55,12 +57,11 @@ def lineup_csv(lineup: Lineup) -> str:
 
 
 def lineup_latex(lineup: Lineup) -> str:
-    """Give the table, and any published one, for a document that loads booktabs."""
-    tables = lineup_tables(lineup)
-    shown = [table_one(lineup), *(table for name, table in tables.items() if name.startswith("published-"))]
+    """Give every table that Markdown has, for a document that loads booktabs."""
+    shown = lineup_tables(lineup).values()
     made = f"% Made by breakfix {lineup.version}, {lineup.date}."
     head = f"{made} Needs \\usepackage{{booktabs}} and \\usepackage{{graphicx}}.\n"
-    return head + "\n".join(_latex_table(table) for table in shown)
+    return head + "\n".join(_latex_table(part) for table in shown for part in _pages(table))
 
 
 # ── CSV ──
@@ -112,15 +113,23 @@ def _who(entrant: Entrant) -> dict[str, object]:
 # ── LaTeX ──
 
 
+def _pages(table: Table) -> Iterator[Table]:
+    """Cut a table into parts that each fit a page: LaTeX breaks no table by itself. The note stands below the first."""
+    yield table._replace(rows=table.rows[:ROWS_A_PAGE])
+    for part, place in enumerate(range(ROWS_A_PAGE, len(table.rows), ROWS_A_PAGE), start=2):
+        rows = table.rows[place : place + ROWS_A_PAGE]
+        yield table._replace(name=f"{table.name}-{part}", caption=f"{table.caption}, continued", rows=rows, note="")
+
+
 def _latex_table(table: Table) -> str:
     columns = "l" + "r" * (len(table.columns) - 1)
     head = " & ".join(_latex(column) for column in table.columns)
     lines = [
         r"\begin{table}",
         r"\centering\small",
-        rf"\caption{{{_latex(table.caption)}. {_latex(table.note)}}}",
+        rf"\caption{{{_latex(f'{table.caption}. {table.note}')}}}",
         rf"\label{{tab:{table.name}}}",
-        r"\resizebox{\linewidth}{!}{%",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         rf"{head} \\",
@@ -136,10 +145,17 @@ def _latex_table(table: Table) -> str:
 
 def _latex_row(row: Sequence[Entry]) -> list[str]:
     """Give a row as a line of values, and a line of intervals in smaller print below where it has any."""
+    name, cells = row[0], row[1:]
+    if name.text and not any(one.text for one in cells):  # nothing but smaller print: it stands beside its name
+        return [" & ".join((_latex_value(name), *(_small(one.detail) for one in cells))) + r" \\"]
     values = [_latex_value(one) for one in row]
-    details = [rf"{{\scriptsize {_latex(one.detail)}}}" if one.detail else "" for one in row]
+    details = [_small(one.detail) for one in row]
     lines = [values] if any(one.text for one in row) else []
     return [" & ".join(line) + r" \\" for line in [*lines, *([details] if any(details) else [])]]
+
+
+def _small(text: str) -> str:
+    return rf"{{\scriptsize {_latex(text)}}}" if text else ""
 
 
 def _latex_value(one: Entry) -> str:

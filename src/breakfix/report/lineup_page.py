@@ -69,7 +69,7 @@ def lineup_headline(lineup: Lineup) -> tuple[str, ...]:
     said = [f"{name} is best on {_and(rows)}" for name, rows in won.items()]
     first = f"{'; '.join(said)}." if said else "No model is shown to be the best on any measure."
     rest = f"On {_and(open_rows)}, no model is shown to be better than every other." if said and open_rows else ""
-    return (first[:1].upper() + first[1:], rest) if rest else (first[:1].upper() + first[1:],)
+    return (first, rest) if rest else (first,)
 
 
 def _words(row: Row) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from breakfix.estimates import CorrectedEstimate, Estimate, alone_in_harm
+from breakfix.identity import short
 from breakfix.report.entries import Entry, Table, mark_of
 from breakfix.report.words import MEASURE_NAMES, METRIC_NAMES, NONE, chance, plain
 from breakfix.standings import (
@@ -31,8 +32,9 @@ GROUP_NAMES: dict[GroupKind, str] = {
     "area": "area",
     "persona": "persona",
     "language": "language",
-    "exchange": "harmful by the k-th exchange",
+    "exchange": "exchange",
 }
+GROUP_CAPTIONS: dict[GroupKind, str] = {"exchange": "Harm done by the k-th exchange"}
 STAR_NOTE = (
     f"{STAR} better than every other comparable column: paired tests on the same scenarios, p-values adjusted by Holm "
     "over all pairs of the whole table, and still ahead if every unscored conversation counted against it. No star: "
@@ -150,8 +152,8 @@ def identities(lineup: Lineup) -> Table:
     """What exactly was compared."""
     rows = [
         (
-            Entry(one.name), Entry(f"{one.run}:{one.stage}"), Entry(one.target, one.target_id[:12]),
-            Entry(one.judge, one.judge_id[:12]), Entry(one.scenarios_id[:12]), Entry(one.date),
+            Entry(one.name), Entry(f"{one.run}:{one.stage}"), Entry(one.target, short(one.target_id, 12)),
+            Entry(one.judge, short(one.judge_id, 12)), Entry(one.scenarios_id[:12]), Entry(one.date),
         )
         for one in lineup.entrants
     ]  # fmt: skip
@@ -189,7 +191,9 @@ def _judge_lines(lineup: Lineup) -> list[str]:
 
 
 def _judge(one: Entrant) -> str:
-    return one.judge if one.judge == one.judge_id else f"{one.judge} {one.judge_id[:6]}"
+    if one.judge_id.startswith(one.judge):  # an id that is a name, as the lab's
+        return one.judge_id
+    return f"{one.judge} {short(one.judge_id, 6)}"
 
 
 def _why_no_star(lineup: Lineup) -> list[str]:
@@ -283,7 +287,8 @@ def _grouped(by: GroupKind) -> Callable[[Lineup], Table]:
             for row in chosen
         ]
         head = ("Measure", GROUP_NAMES[by].capitalize(), *(one.name for one in lineup.entrants))
-        return with_sources(Table(f"by-{by}", f"By {GROUP_NAMES[by]}", head, tuple(rows)), lineup)
+        caption = GROUP_CAPTIONS.get(by, f"By {GROUP_NAMES[by]}")
+        return with_sources(Table(f"by-{by}", caption, head, tuple(rows)), lineup)
 
     return make
 
