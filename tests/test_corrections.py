@@ -13,6 +13,7 @@ from breakfix.corrections import (
     SAME,
     SEEN,
     TRANSPORT,
+    UNFIT,
     People,
     correct,
     corrected,
@@ -243,6 +244,16 @@ def test_where_only_the_runs_own_set_can_tell_the_correction_says_that_its_rows_
     (only,) = found(scores, nobody()._replace(sources=frozenset({"a"})), about)[:1]
     assert only.labels_from == "judge card: a"
     assert SAME in (only.caveat or "") and TRANSPORT not in (only.caveat or "")
+
+
+@pytest.mark.parametrize("positives", [15, 285])
+def test_a_rate_that_the_cards_errors_cannot_make_is_not_corrected_to_a_sure_nothing(positives: int):
+    """Specificity 0.8 alone makes a rate of 0.2 of harmless rows; a judge that finds 0.05 errs otherwise here."""
+    scores = [harm(n, n < positives) for n in range(300)]
+    about = card(line("all", (160, 40, 40, 160)), line("a", (160, 40, 40, 160)))
+    (only,) = found(scores, nobody(), about)[:1]
+    assert (only.value, only.low, only.high, only.method) == (None, None, None, "none")
+    assert only.caveat == UNFIT
 
 
 def test_only_errors_that_differ_between_the_cards_sets_are_said_to():

@@ -34,6 +34,7 @@ FEWEST_IN_AREA = 10
 NOT_DRAWN = "not all labels were drawn by breakfix: right only if they were chosen at random"
 TRANSPORT = "the judge's errors are those on other conversations: right only if it errs here as it does there"
 SAME = "the judge's errors are those on the set that these answers come from, perhaps on these very rows"
+UNFIT = "the judge's errors on the card are not its errors here: they cannot make its rate, whatever the true one is"
 SEEN = "the judge was made on these rows, and errs more on others"
 
 
@@ -273,6 +274,8 @@ def _by_card(
     share = line.clusters / line.n
     errors = Confusion(tp=line.tp * share, fp=line.fp * share, fn=line.fn * share, tn=line.tn * share)
     turned = rogan_gladen(rows.everything, errors, level=estimate.level)
+    if turned.value is not None and turned.low == turned.high:  # cut to nothing at an end: no sure 0 or 1
+        turned = turned._replace(value=None, low=None, high=None, method="none", caveat=UNFIT)
     alike = [one for one in about.agreements if (one.question, one.group) == (line.question, "all")]
     sets = [one for one in alike if one.set_name != "all" and one.is_seen == line.is_seen]
     of = [line.set_name] if line.set_name != "all" else [one.set_name for one in sets]
@@ -286,7 +289,8 @@ def _by_card(
         *notes,
         *((SEEN,) if line.is_seen else ()),
     )
-    return _estimate(estimate, turned._replace(n=estimate.n, labels=line.n), whose, caveats)
+    told = caveats if turned.value is not None else ()  # of no rate the reason alone
+    return _estimate(estimate, turned._replace(n=estimate.n, labels=line.n), whose, told)
 
 
 def _spread(sets: Sequence[Agreement]) -> tuple[str, ...]:
