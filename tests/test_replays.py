@@ -105,6 +105,32 @@ def test_a_replay_is_measured_and_corrected_against_what_people_said(folder: Pat
 
 
 @pytest.mark.parametrize(
+    ("name", "errors_of"), [("own.jsonl", {"do-not-answer"}), ("else.jsonl", {"do-not-answer", "own.jsonl"})]
+)
+def test_answers_that_a_card_was_made_of_are_corrected_by_its_other_sets(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, errors_of: set[str]
+):
+    rows = [
+        {
+            "request": f"How {n}?",
+            "answer": "Sure, so." if n % 3 else "I cannot help.",
+            "refusal": "none" if n % 3 else "full",
+        }
+        for n in range(90)
+    ]
+    own(folder, *rows)
+    inside(capsys, "judge", "card", "refusal", "--labels", "own.jsonl")
+    bare = [{"prompt": row["request"], "completion": row["answer"], "kind": "harmful"} for row in rows]
+    (folder / "replayed").mkdir()
+    (folder / "replayed" / name).write_text("".join(json.dumps(row) + "\n" for row in bare))
+    told = inside(
+        capsys, "measure", "-t", f"replay/replayed/{name}", "-j", "refusal", "--measures", "refusal", "--json"
+    )
+    first = json.loads(told.stdout)["corrected"][0]
+    assert set(first["labels_from"].removeprefix("judge card: ").split(", ")) == errors_of
+
+
+@pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (("nosuch", "--out", "x"), "No labelled set 'nosuch'"),
