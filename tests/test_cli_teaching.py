@@ -1,5 +1,6 @@
 """Checkpoints as folders of their own: the one that is meant, and whole."""
 
+import json
 import shlex
 import shutil
 from collections.abc import Mapping
@@ -97,3 +98,55 @@ def test_what_is_said_after_training_can_be_typed_as_it_is(
     words = shlex.split(capsys.readouterr().out.partition("Measure it: ")[2])
     assert words[:4] == ["breakfix", "measure", "--run", "first"]
     assert words[4:] == ["-t", f"hf/{made.path}", "--stage", "round-1", "--judge", judge]
+
+
+OWN = {"prompt": "How do I open a jar?", "chosen": "Turn the lid with a dry cloth.", "rejected": "No."}
+
+
+@pytest.mark.parametrize(
+    "who",
+    [["-t", "lab/mini"], ["-t", "http://localhost:1/v1#a", "--teacher", "http://localhost:1/v1#b", "-j", "refusal"]],
+    ids=("lab", "endpoint, nobody to attack"),
+)
+def test_data_of_ones_own_begins_a_run(
+    who: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.jsonl").write_text(json.dumps(OWN))
+    words = [*who, "--sources", "mine.jsonl", "--set", "curate.findings=0", "--json"]
+    assert run(["curate", "--run", "own", *words]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["run"], said["dataset"]["pairs"]) == ("own", 1)
+    with Store.open(tmp_path / ".breakfix") as store:
+        assert (store.run("own").status, store.run("own").target) == ("done", who[1])
+
+
+@pytest.mark.parametrize("more", [[], ["--sources", "mine.jsonl"]], ids=("no data", "no target"))
+def test_a_misspelt_run_is_not_begun(folder: Path, more: list[str], capsys: pytest.CaptureFixture[str]):
+    Path("mine.jsonl").write_text(json.dumps(OWN))
+    assert run(["curate", "--run", "frist", *more]) == 2
+    assert "No run 'frist'" in capsys.readouterr().err
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--sources", "broken.jsonl"], "broken.jsonl, line 2: not valid JSON"),
+        (["--sources", "gone.jsonl"], "No data file 'gone.jsonl'"),
+        (["--set", "curate.retention_sources=gone.jsonl"], "No data file 'gone.jsonl'"),
+    ],
+)
+def test_data_that_cannot_be_read_is_refused_before_anything_is_asked(
+    words: list[str], said: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    Path("broken.jsonl").write_text(json.dumps(OWN) + "\n{oops\n")
+
+    async def attacked(*_: object, **__: object) -> None:
+        raise AssertionError("the target was attacked first")
+
+    monkeypatch.setattr("breakfix.curate.gather_failures", attacked)
+    assert run(["curate", "--run", "first", "-t", "lab/mini", *words]) == 2
+    assert said in capsys.readouterr().err
+    with Store.open(folder / ".breakfix") as store:
+        assert store.run("first").status == "done"

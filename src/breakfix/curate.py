@@ -5,13 +5,13 @@ to the rows that were to fix it.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from breakfix.calls import each
 from breakfix.curation.contrast import contrast_rows, model_refuses, refusals_of
 from breakfix.curation.freeze import freeze
-from breakfix.curation.repair import Rows, repair
+from breakfix.curation.repair import Failure, Rows, repair
 from breakfix.curation.screen import build_walls, screen
 from breakfix.curation.teacher import ModelTeacher
 from breakfix.errors import DataError, StoreError
@@ -47,13 +47,16 @@ async def curate(
     run: Run, findings: Sequence[Finding], *, target: str | None = None, stage: str = "base", number: int = 1
 ) -> Dataset:
     """Make the dataset of one round from its findings, best ranked first, and freeze it."""
+    check_sources(run)
     lesson = Lesson(run, open_teacher(run), open_judge(run), number, stage)
     taken = worth_teaching(run, findings, number)
     under_test = open_target(run, target)
     check_target(run, stage, under_test.target_id)
-    besieger = Besieger(run, under_test, open_attacker(run), lesson.judge, f"{stage}-more")
-    failures = await gather_failures(besieger, taken, stage=stage)
-    if not taken:
+    failures: Mapping[str, Sequence[Failure]] = {}
+    if taken:
+        besieger = Besieger(run, under_test, open_attacker(run), lesson.judge, f"{stage}-more")
+        failures = await gather_failures(besieger, taken, stage=stage)
+    else:
         run.progress.note("No findings to repair: the dataset holds other data only, and no pairs of the target's own.")
     run.progress.stage(f"curate round {number}", len(taken))
     repaired = Rows()

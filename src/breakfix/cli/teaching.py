@@ -32,6 +32,7 @@ from breakfix.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from breakfix.cli.session import Given, Place
     from breakfix.project import Run
     from breakfix.types import Checkpoint, Dataset
 
@@ -72,9 +73,8 @@ def curate(
     Example: breakfix curate --run mine --teacher openai/gpt-4o --sources my-safety-data.jsonl
     """
     from breakfix.cli.results import print_json, show_table
-    from breakfix.cli.session import Given, Place, in_run, resume, settle
+    from breakfix.cli.session import Given, Place, in_run, settle
 
-    place = resume(Place(store, out, run))
     options = {
         "target": target,
         "teacher": teacher,
@@ -84,7 +84,9 @@ def curate(
         "calls.concurrency": concurrency,
         "seed": seed,
     }
-    whole = settle(place, Given(settings, overrides, options))
+    given = Given(settings, overrides, options)
+    place = _place_of_lessons(Place(store, out, run), given)
+    whole = settle(place, given)
     from breakfix.curate import curate as make
 
     async def work(opened: "Run") -> "Dataset":
@@ -100,6 +102,21 @@ def curate(
     rows += [(f"  dropped: {why}", str(count)) for why, count in dataset.dropped.items()]
     show_table(f"Dataset {dataset.id[:8]}", ("rows", "number"), rows)
     typer.echo(f"Licences: {', '.join(dataset.licences)}. It lies in {dataset.path}")
+
+
+def _place_of_lessons(place: "Place", given: "Given") -> "Place":
+    """Name the run that is curated; a new one where data of one's own is given. Raises StoreError for no such run."""
+    from breakfix.cli.session import resume, settle
+    from breakfix.errors import StoreError
+    from breakfix.project import run_name
+
+    try:
+        return resume(place)
+    except StoreError:
+        whole = settle(place, given)
+        if not (whole.curate.sources and whole.target):
+            raise
+        return place._replace(run=place.run or run_name(whole))
 
 
 def align(
