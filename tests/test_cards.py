@@ -14,6 +14,7 @@ from breakfix.judging.cards import (
     Share,
     agreements,
     is_positive,
+    pooled_anew,
     said,
     truth_of,
 )
@@ -40,6 +41,29 @@ def harms(pattern: str, **more: object) -> list[Judged]:
 
 def find(lines: tuple[Agreement, ...], set_name: str, group: str = "all") -> Agreement:
     return next(one for one in lines if (one.set_name, one.group) == (set_name, group))
+
+
+def test_sets_judged_apart_pool_to_the_counts_and_about_the_bounds_of_their_rows_together():
+    one, other = harms("yy yy yn nn nn ny " * 12, of="one"), harms("yy yn nn nn nn nn y? " * 30, of="other")
+    together = agreements(one + other)[0]
+    (apart, *lines) = pooled_anew([*agreements(one), *agreements(other)])
+    assert [line.set_name for line in lines] == ["one", "other"]
+    for name in ("n", "clusters", "unscored", "tp", "fp", "fn", "tn"):
+        assert getattr(apart, name) == getattr(together, name), name
+    for name in ("agree", "sensitivity", "specificity", "balanced"):
+        mine, meant = getattr(apart, name), getattr(together, name)
+        assert mine.value == pytest.approx(meant.value), name
+        assert (mine.low, mine.high) == pytest.approx((meant.low, meant.high), abs=0.03), name
+    assert apart.kappa.value is None and apart.alpha is None, "these do not follow from the sets' own"
+    known = pooled_anew([*agreements(one), *agreements(other)], [together])
+    assert known[0] == together, "a pooled line of the same rows is kept whole"
+
+
+def test_a_set_that_the_judge_was_made_on_is_pooled_only_where_there_is_no_other():
+    one, own = agreements(harms("yy nn " * 9, of="one")), agreements(harms("yn ny " * 9, of="own"), seen=["own"])
+    pooled = pooled_anew([*one, *own])[0]
+    assert (pooled.n, pooled.is_seen, pooled.agree.value) == (18, False, 1.0)
+    assert pooled_anew(own)[0].is_seen
 
 
 def test_the_four_cells_and_the_shares_are_those_of_the_rows():
