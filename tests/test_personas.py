@@ -41,3 +41,12 @@ def test_a_broken_persona_file_is_one_clear_line(tmp_path, body, fault):
 )
 def test_a_message_is_unwrapped_and_nothing_within_it_changes(written: str, said: str):
     assert unwrapped(written) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("intermediat", "Did you mean 'intermediate'[?] Known: low_skilled, "), ("xyzzy", "[)]. Known: low_skilled, ")],
+)
+def test_a_persona_that_is_not_known_is_answered_with_the_nearest_and_all(name: str, said: str):
+    with pytest.raises(DataError, match=said):
+        load_personas((name,))

@@ -105,3 +105,12 @@ def test_the_settings_cap_the_turns():
     dialogue = FakeDialogue(lambda text: NO)
     attack(technique(driver="persist", max_turns=4), FakeAttack("a", "b", "c"), dialogue, max_turns=2)
     assert dialogue.queries == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("role_pla", "Did you mean 'role_play'[?] Known: academic, "), ("crescnd", "[)]. Known: academic, ")],
+)
+def test_a_technique_that_is_not_known_is_answered_with_the_nearest_and_all(name: str, said: str):
+    with pytest.raises(DataError, match=said):
+        load_techniques((name,))

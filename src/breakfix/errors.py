@@ -33,6 +33,17 @@ class MissingExtra(BreakfixError):
         )
 
 
+class BrokenExtra(BreakfixError):
+    """A package of an extra is installed, but cannot be imported."""
+
+    def __init__(self, package: str, extra: str, error: Exception) -> None:
+        why = " ".join(str(error).split())[:200] or "no reason given"
+        super().__init__(
+            f"{package!r} is installed, but cannot be imported ({type(error).__name__}: {why})."
+            f" Install it anew: pip install --force-reinstall {package}, or in a new environment 'breakfix[{extra}]'."
+        )
+
+
 class StoreError(BreakfixError):
     """The store cannot be used: newer version, locked run, disk full."""
 
@@ -64,3 +75,10 @@ def nearest(name: str, known: Collection[str]) -> str:
     """Say which known name was probably meant, or list them all: how an error text ends."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
     return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}."
+
+
+def nearest_of_few(name: str, known: Collection[str]) -> str:
+    """Say which known name was probably meant, if one is near, and list all: they are few enough to be read."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Known: {', '.join(known)}."

@@ -13,7 +13,7 @@ from typing import Any, cast
 import yaml
 from pydantic import ValidationError
 
-from breakfix.errors import DataError
+from breakfix.errors import DataError, nearest_of_few
 from breakfix.packaged import data_file, parse_yaml, yaml_files
 from breakfix.types import Persona
 
@@ -25,7 +25,7 @@ def load_personas(chosen: Sequence[str] = (), folder: Path | None = None) -> dic
     known = _packaged() if folder is None else _read_folder(folder)
     for name in chosen:
         if name not in known:
-            raise DataError(f"No persona {name!r} (setting redteam.personas). Known: {', '.join(known)}.")
+            raise DataError(f"No persona {name!r} (setting redteam.personas). {nearest_of_few(name, known)}")
     return {name: known[name] for name in chosen or known}
 
 

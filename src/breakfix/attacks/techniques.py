@@ -16,7 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from breakfix.attacks.transforms import transform
-from breakfix.errors import CallFailed, DataError
+from breakfix.errors import CallFailed, DataError, nearest_of_few
 from breakfix.packaged import data_file, parse_yaml, yaml_files
 from breakfix.protocols import AttackingUser
 from breakfix.types import Message, Technique
@@ -147,7 +147,7 @@ def load_techniques(chosen: Sequence[str] = (), folder: Path | None = None) -> d
     known = {technique.id: technique for technique in found}
     for name in chosen:
         if name not in known:
-            raise DataError(f"No technique {name!r} (setting redteam.techniques). Known: {', '.join(known)}.")
+            raise DataError(f"No technique {name!r} (setting redteam.techniques). {nearest_of_few(name, known)}")
     return {name: known[name] for name in chosen or known}
 
 
