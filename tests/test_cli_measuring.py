@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from breakfix.scenarios.published import draw_published
+from breakfix.settings import MeasureSettings
+from breakfix.types import MEASURES
 from commands import inside
 
 
@@ -43,3 +46,23 @@ def test_of_a_recording_no_more_is_taken_than_was_asked_for(
 
 def test_the_file_named_as_its_own_scenarios_is_taken_whole_too(capsys: pytest.CaptureFixture[str], recording: Path):
     assert measured(capsys, recording, "--scenarios", str(recording))[0] == 70
+
+
+@pytest.mark.parametrize(
+    ("measures", "end"),
+    [("ungroundedness,refusal", "only the measures that these serve: --measures refusal"), ("ungroundedness", "")],
+)
+def test_a_measure_without_a_source_is_refused_beside_one_that_has_its_own(
+    capsys: pytest.CaptureFixture[str], recording: Path, measures: str, end: str
+):
+    where = ("--store", str(recording.parent / "store"), "--out", str(recording.parent / "runs"))
+    said = inside(capsys, "measure", "-t", f"replay/{recording}", "-j", "http://h/v1#j", "--measures", measures, *where)
+    assert said.returncode == 2 and "No scenario of ungroundedness in" in said.stderr
+    assert "no text to be grounded in" in said.stderr and end in said.stderr
+
+
+def test_what_nobody_asked_for_by_name_and_has_no_source_is_noted(recording: Path):
+    settings = MeasureSettings(conversations=3)
+    chosen, notes = draw_published((str(recording),), settings, harms=())
+    assert {one.measure for one in chosen} == {*MEASURES} - {"ungroundedness"}
+    assert f"Not measured, for want of scenarios in {recording}: ungroundedness." in notes

@@ -51,25 +51,33 @@ def draw_published(
     """
     chosen: list[Scenario] = []
     notes: dict[str, None] = {}
-    left_out: dict[str, None] = {}
+    left_out: dict[Measure, dict[str, None]] = {}
     short: dict[Measure, int] = {}
     for measure in settings.measures:
         readings = [read_set(name, measure, harms=harms) for name in names]
-        left_out |= dict.fromkeys(reason for one in readings for reason in one.left_out)
         notes |= dict.fromkeys(note for one in readings for note in one.notes)
         found = {scenario.id: scenario for one in readings for scenario in one.scenarios}
         wanted = [one for one in found.values() if _is_chosen(one, settings)]
+        if not wanted:
+            left_out[measure] = dict.fromkeys(reason for one in readings for reason in one.left_out)
         chosen += spread(join_families(wanted, known=load_sets()), settings.conversations, seed=seed)
         if len(wanted) > settings.conversations:
             short[measure] = len(wanted)
-    if not chosen:
-        of = f" about {', '.join(settings.harms)}" if settings.harms else ""
-        of += f" in {', '.join(settings.languages)}" if settings.languages else ""
-        why = f" ({'; '.join(left_out)})" if left_out else ""
-        raise DataError(
-            f"No scenario of {', '.join(settings.measures)}{of} in {', '.join(names)}{why}. Name other --scenarios."
-        )
-    return chosen, [*notes, *_note_on_size(short, settings.conversations)]
+    if left_out and (not chosen or set(settings.measures) != set(MEASURES)):
+        raise DataError(_without_source(left_out, names, settings))
+    unmeasured = [f"Not measured, for want of scenarios in {', '.join(names)}: {', '.join(left_out)}."]
+    return chosen, [*notes, *(unmeasured if left_out else ()), *_note_on_size(short, settings.conversations)]
+
+
+def _without_source(left_out: Mapping[Measure, Mapping[str, None]], names: Sequence[str], to: MeasureSettings) -> str:
+    """Say which measures the sets hold nothing for, and why: one that was named is never left out in silence."""
+    of = f" about {', '.join(to.harms)}" if to.harms else ""
+    of += f" in {', '.join(to.languages)}" if to.languages else ""
+    reasons = list(dict.fromkeys(reason for reasons in left_out.values() for reason in reasons))
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    rest = ",".join(one for one in to.measures if one not in left_out)
+    end = f"Name other --scenarios, or only the measures that these serve: --measures {rest}" if rest else ""
+    return f"No scenario of {', '.join(left_out)}{of} in {', '.join(names)}{why}. {end or 'Name other --scenarios.'}"
 
 
 def _note_on_size(short: Mapping[Measure, int], n: int) -> Iterator[str]:
