@@ -1,11 +1,15 @@
 """The doctor: what is well, what is not, and the remedy."""
 
+import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from breakfix.cli.main import run
+from breakfix.errors import BrokenExtra
+from breakfix.eval_logs.samples import need_inspect
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +57,24 @@ def test_a_damaged_store_is_a_problem(folder: Path, capsys: pytest.CaptureFixtur
     (folder / ".breakfix" / "store.db").write_text("no database at all, by any means" * 50)
     assert run(["doctor"]) == 2
     assert "✗ store" in capsys.readouterr().out
+
+
+def test_where_nothing_listens_the_remedy_is_named(capsys: pytest.CaptureFixture[str]):
+    assert run(["doctor", "--model", "http://127.0.0.1:9/v1#m"]) == 2
+    assert "→ Check the URL and that it is up." in capsys.readouterr().out
+
+
+def test_a_broken_package_is_told_in_a_line_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    assert run(["doctor"]) == 2
+    assert "→ 'torch' is installed, but cannot be imported (" in capsys.readouterr().out
+
+
+def test_a_broken_inspect_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("inspect_ai")
+    monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
+    with pytest.raises(BrokenExtra, match="'inspect_ai' is installed, but cannot be imported"):
+        need_inspect("An export")

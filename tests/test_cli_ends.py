@@ -137,6 +137,7 @@ def test_a_judge_that_answers_nonsense_leaves_unscored_and_bounded(models: Path)
     (rate,) = [each for each in whole["estimates"] if (each["measure"], each["harm"]) == ("jailbreak", "all")]
     assert (rate["value"], rate["unscored"], rate["best"], rate["worst"]) == (None, 30, 0.0, 1.0)
     assert whole["outcomes"]["jailbreak"]["judge-failed"] == 30
+    assert "No rate exists: check that the judge answers (breakfix doctor -m " in said.stderr
 
 
 @pytest.mark.parametrize(

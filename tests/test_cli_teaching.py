@@ -40,6 +40,13 @@ def test_the_checkpoint_that_is_meant_is_exported(folder: Path, given: list[str]
     assert [path.name for path in (folder / "deep").iterdir()] == ["out"]
 
 
+def test_what_is_exported_may_be_read_by_whom_other_files_may(folder: Path):
+    (folder / "abc2" / "config.json").chmod(0o600)
+    assert run(["export", "out", "--run", "first"]) == 0
+    (folder / "plain").touch()
+    assert (folder / "out" / "config.json").stat().st_mode == (folder / "plain").stat().st_mode
+
+
 def test_a_beginning_of_two_ids_is_answered_with_both(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["export", "out", "--run", "first", "--checkpoint", "abc"]) == 2
     said = capsys.readouterr().err
@@ -47,7 +54,7 @@ def test_a_beginning_of_two_ids_is_answered_with_both(folder: Path, capsys: pyte
 
 
 def test_a_copy_that_was_interrupted_leaves_no_folder(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    def interrupted(source: Path, to: Path) -> None:
+    def interrupted(source: Path, to: Path, **_: object) -> None:
         Path(to).mkdir()
         shutil.copy2(source / "config.json", to)
         raise KeyboardInterrupt

@@ -9,7 +9,7 @@ import pytest
 from breakfix.errors import BreakfixError, BudgetSpent, ModelError
 from breakfix.pacing import TryAgain
 from breakfix.progress import Silent
-from breakfix.project import Project, changes_of, open_run
+from breakfix.project import Project, changes_of, open_run, run_name
 from breakfix.settings import settings_from
 from breakfix.store.store import Store
 from breakfix.types import Checkpoint, Decoding, Message, Reply
@@ -138,3 +138,27 @@ def test_to_name_the_labs_own_judge_changes_nothing():
     assert changes_of("target: hf/x\njudge: null", "target: hf/x\njudge: lab/exact") == [
         "judge: None before, lab/exact now"
     ]
+
+
+def test_the_first_judge_of_a_run_is_no_other_one(tmp_path: Path):
+    async def begun(judge: str | None) -> list[str]:
+        progress = Noting()
+        settings = settings_from({"name": "x", "target": "hf/x", "judge": judge}, where="test")
+        async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress):
+            return progress.notes
+
+    assert [asyncio.run(begun(judge)) for judge in (None, "refusal")] == [[], []]
+    with Store.open(tmp_path / "s") as store:
+        store.save_run("x", status="done", judge_id="j")
+    assert "judge: refusal before, embedded now" in asyncio.run(begun("embedded"))[0]
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("replay//data/completions-xstest-v2-completions-gpt4-on-all.csv", "xstest-v2-completions-gpt4-on-all.csv-"),
+        ("hf/" + "x" * 60, "x" * 40 + "-"),
+    ],
+)
+def test_a_long_name_is_cut_where_a_word_begins(target: str, name: str):
+    assert run_name(settings_from({"target": target}, where="test")).startswith(name)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 SETTINGS = "settings.yaml"
+LONGEST_SLUG = 40
 MEASURING = re.compile(r"(?:target|simulator|judge|seed)$|(?:measure|models)[.]")
 """Settings that bear on what was measured."""
 
@@ -168,8 +169,16 @@ def run_name(settings: CycleSettings) -> str:
     How fast calls are made, and under which caps, is no part of the name: it may change before a run is continued.
     """
     told_apart = digest(settings.model_copy(update={"calls": CallSettings()}))[:6]
-    slug = re.sub(r"[^A-Za-z0-9.]+", "-", settings.target or "run").strip("-.")[-40:].lstrip("-.")
+    slug = _last_words(re.sub(r"[^A-Za-z0-9.]+", "-", settings.target or "run").strip("-."))
     return f"{slug or 'run'}-{datetime.now(UTC).date().isoformat()}-{told_apart}"
+
+
+def _last_words(slug: str) -> str:
+    """Cut a long slug from the left, where a word begins if any does."""
+    if len(slug) <= LONGEST_SLUG:
+        return slug
+    _, _, whole = slug[-LONGEST_SLUG - 1 :].partition("-")
+    return (whole or slug[-LONGEST_SLUG:]).lstrip("-.")
 
 
 def changes_of(before: str, after: str) -> list[str]:
@@ -223,8 +232,14 @@ def _of_one_line(run: Run, before: "RunRecord") -> CycleSettings:
     return run.settings.model_copy(update={"target": was}) if run.is_checkpoint(now) or is_back else run.settings
 
 
+def _changed(run: Run, before: "RunRecord") -> list[str]:
+    """Name what differs from the run's settings before; the first judge of a run is no other one."""
+    changed = changes_of(before.settings, dump_settings(_of_one_line(run, before)))
+    return [one for one in changed if before.judge_id or not one.startswith("judge: None ")]
+
+
 def _begin(run: Run, before: "RunRecord | None") -> None:
-    if before is not None and (changed := changes_of(before.settings, dump_settings(_of_one_line(run, before)))):
+    if before is not None and (changed := _changed(run, before)):
         run.progress.note(
             f"Run {run.name} was begun with other settings ({'; '.join(changed)}). What it holds stays and counts on;"
             " for a measurement apart, give another --run."

@@ -128,10 +128,11 @@ async def attack(who: Besieger, pool: Sequence[Scenario]) -> Archive:
         return attempt
 
     try:
-        return await search(pool, playbook, attempt=one, settings=settings, seed=run.settings.seed)
+        found = await search(pool, playbook, attempt=one, settings=settings, seed=run.settings.seed)
     finally:
         outbox.flush()
-        run.progress.done()
+    run.progress.done()  # only what came to its end is done: open_run halts the rest
+    return found
 
 
 class Tries:

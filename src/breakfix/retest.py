@@ -81,7 +81,7 @@ async def make_attacks(who: Besieger, planned: Sequence[Attack]) -> None:
         await each(planned, one, width=max(1, min(len(planned), who.run.calls.width)))
     finally:
         outbox.flush()
-        who.run.progress.done()
+    who.run.progress.done()  # only what came to its end is done: open_run halts the rest
 
 
 def cell_of(finding: Finding | Cause) -> Cell:

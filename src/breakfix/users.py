@@ -73,8 +73,9 @@ def frozen_scenarios(run: Run) -> list[Scenario] | None:
 def _said_of(source: str, stage: str, found: Sequence[Scenario], wanted: MeasureSettings) -> str:
     """Say which scenarios are measured, and which settings would have chosen others and do not."""
     counts = Counter(one.measure for one in found)
+    is_asked = "conversations" in wanted.model_fields_set and {*counts.values()} != {wanted.conversations}
     unheard = {
-        f"conversations ({wanted.conversations} a measure)": any(n != wanted.conversations for n in counts.values()),
+        f"conversations ({wanted.conversations} a measure)": is_asked,
         f"languages ({', '.join(wanted.languages)})": _leaves_out(wanted.languages, (one.language for one in found)),
         f"personas ({', '.join(wanted.personas)})": _leaves_out(wanted.personas, (one.persona for one in found)),
         f"scenarios ({', '.join(wanted.scenarios)})": bool(wanted.scenarios),

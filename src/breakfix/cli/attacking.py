@@ -238,6 +238,7 @@ def _show_success(name: str, tallies: "Mapping[str, Tally]") -> None:
     for key, tally in tallies.items():
         won = f"{tally.k}/{tally.n}" if tally.n else "–"
         open_ones = (str(tally.unscored or ""), between(*tally.bounds) if tally.unscored else "") if has_gaps else ()
-        rows.append((key.replace("_", " "), won, number(tally.rate), *open_ones, str(tally.queries)))
+        words = "of no area" if (name, key) == ("area", "none") else key.replace("_", " ")
+        rows.append((words, won, number(tally.rate), *open_ones, str(tally.queries)))
     head = (name, "succeeded", "rate", *(("unscored", "bounds") if has_gaps else ()), "queries")
     show_table(f"Attack success by {name}", head, rows)

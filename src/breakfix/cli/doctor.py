@@ -31,6 +31,7 @@ ADDS = {
     "parquet": "runs export --format parquet",
     "inspect": "models of Inspect's providers, and no Inspect logs",
 }
+LOOK_AT_ENDPOINT = "Look whether the endpoint is up, and what it is doing."
 MARKS = {"ok": "✓", "optional": "·", "problem": "✗"}
 
 
@@ -94,13 +95,26 @@ def _extra(extra: str) -> Finding:
     if missing:
         detail = f"without {', '.join(missing)}: no {ADDS[extra]}"
         return Finding(f"extra [{extra}]", "optional", detail, f"pip install 'breakfix[{extra}]'")
-    return Finding(f"extra [{extra}]", "ok", ", ".join(f"{name} {metadata.version(name)}" for name in packages))
+    return Finding(f"extra [{extra}]", "ok", ", ".join(map(_with_version, packages)))
+
+
+def _with_version(package: str) -> str:
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return f"{package} (no version known)"
 
 
 def _gpu() -> Finding:
     if importlib.util.find_spec("torch") is None:
         return Finding("GPU", "optional", "not looked for: that needs torch")
-    cuda: Any = importlib.import_module("torch.cuda")
+    from breakfix.errors import BrokenExtra
+    from breakfix.models.devices import load_torch
+
+    try:
+        cuda: Any = load_torch().cuda
+    except BrokenExtra as error:
+        return Finding("GPU", "problem", "not looked for", str(error))
     if not cuda.is_available():
         return Finding("GPU", "optional", "none: local weights run on the CPU, which is enough for the lab")
     cards = [cuda.get_device_properties(number) for number in range(cuda.device_count())]
@@ -145,10 +159,13 @@ def _answer(name: str, settings: "CycleSettings") -> Finding:
 
     try:
         said = asyncio.run(asyncio.wait_for(_ask(name, settings), ANSWER_WITHIN_S))
-    except (BreakfixError, CallFailed, TryAgain) as error:
+    except (BreakfixError, CallFailed) as error:
         return Finding(f"model {name}", "problem", str(error))
+    except TryAgain as error:
+        remedy = "Check the URL and that it is up." if error.cause.startswith("cannot connect") else LOOK_AT_ENDPOINT
+        return Finding(f"model {name}", "problem", str(error), remedy)
     except TimeoutError:
-        remedy = "Look whether the endpoint is up, and what it is doing."
+        remedy = LOOK_AT_ENDPOINT
         return Finding(f"model {name}", "problem", f"no answer within {ANSWER_WITHIN_S:.0f} s", remedy)
     return Finding(f"model {name}", "ok", said)
 

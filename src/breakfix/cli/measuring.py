@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from breakfix.settings import CycleSettings
 
 MOST_CAUSES = 3
+AT_FAULT = {"judge-failed": "the judge", "target-failed": "the target", "attacker-failed": "the simulator"}
 
 
 def register(app: typer.Typer) -> None:
@@ -124,9 +125,11 @@ def _measure(settings: "CycleSettings", place: "Place", stage: str, *, as_json: 
     paths = {"scorecard": place.out / found.card.run / "scorecard.json", "store": place.store}
     if as_json:
         print_json(result_of(found.card, paths))
+        _say_no_rate(found.card)
         return
     show_scorecard(found.card)
     _show_causes(found.card)
+    _say_no_rate(found.card)
     typer.echo(f"Run {found.card.run}. Scorecard: {paths['scorecard']}")
     name = found.card.run if stage == "base" else f"{found.card.run}:{stage}"
     typer.echo(f"By persona, language, severity and turn: breakfix compare {name}")
@@ -143,3 +146,21 @@ def _show_causes(card: "Scorecard") -> None:
     if (left := len(card.causes) - MOST_CAUSES) > 0:
         typer.echo(f"  and {left} more, in scorecard.json")
     typer.echo("")
+
+
+def _say_no_rate(card: "Scorecard") -> None:
+    """Say what to do where no conversation could be scored, which is no measurement, however it looks."""
+    if not card.causes or any(one.n for one in card.estimates):
+        return
+    outcome = max(card.causes, key=lambda one: one.n).outcome
+    who = AT_FAULT.get(outcome)
+    if who is None:
+        return
+    names = {"judge-failed": card.judge, "target-failed": card.target}
+    tried = f"breakfix doctor -m {names[outcome]}" if outcome in names else "breakfix doctor -m MODEL"
+    form = ", and that it can answer in JSON" if outcome == "judge-failed" else ""
+    typer.echo(
+        f"No rate exists: check that {who} answers ({tried}){form}, then run again: calls that failed are asked anew;"
+        " answers that could not be used are kept, so for these name another model.",
+        err=True,
+    )

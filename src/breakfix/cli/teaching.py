@@ -220,7 +220,7 @@ def _copy_whole(source: Path, to: Path) -> None:
 
     part = to.with_name(f".{to.name}.{secrets.token_hex(4)}.part")
     try:
-        shutil.copytree(source, part)
+        shutil.copytree(source, part, copy_function=shutil.copyfile)  # modes by the umask: weights come as 600
         part.rename(to)
     except OSError as error:
         why = error.strerror or "not all files could be copied"

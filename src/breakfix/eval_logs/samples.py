@@ -5,10 +5,11 @@ in its store, under `breakfix`: what is read back is read from there.
 """
 
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from breakfix.errors import MissingExtra
+from breakfix.errors import BrokenExtra, MissingExtra
 from breakfix.estimates import Label
 from breakfix.identity import short
 from breakfix.prompts import system_messages
@@ -39,9 +40,13 @@ class Told(NamedTuple):
 
 
 def need_inspect(what: str) -> None:
-    """Refuse what Inspect is needed for, where it is not installed. Raises MissingExtra."""
+    """Refuse what Inspect is needed for, where it is not installed or broken. Raises MissingExtra, BrokenExtra."""
     if find_spec("inspect_ai") is None:
         raise MissingExtra("inspect_ai", "inspect", what)
+    try:
+        import_module("inspect_ai.log")
+    except Exception as error:  # a half-installed package fails in any way
+        raise BrokenExtra("inspect_ai", "inspect", error) from error
 
 
 def sample_of(told: Told, *, model: str, judge_id: str | None) -> "EvalSample":

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from breakfix.errors import BrokenExtra
 from breakfix.models.weight_files import config_dtype
 from breakfix.settings import ModelSettings
 
@@ -22,11 +23,13 @@ DTYPE_OF_TAG = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "b
 
 
 def load_torch() -> Any:
-    """Import torch with the environment that it wants."""
+    """Import torch with the environment that it wants. Raises BrokenExtra where it is there, but cannot be imported."""
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
-    import torch
-
+    try:
+        import torch
+    except Exception as error:  # a half-installed package fails in any way: ImportError, OSError, AttributeError ...
+        raise BrokenExtra("torch", "train", error) from error
     return torch
 
 

@@ -23,7 +23,7 @@ from breakfix.report.words import (
     stage_names,
 )
 from breakfix.statistics.intervals import wilson
-from breakfix.types import AREAS, OUTCOMES
+from breakfix.types import AREAS, OUTCOMES, Finding
 
 GLANCE_NAMES = {
     ("harm", "defect rate"): "Harm",
@@ -218,7 +218,7 @@ def findings(data: ReportData) -> Table:
     ordered = sorted(data.findings, key=lambda one: (one.round, one.rank))
     rows = [
         (
-            Entry(one.id[:8]), Entry(f"Round {one.round}"), Entry(plain(one.harm), plain(one.area or "")),
+            Entry(one.id[:8]), Entry(f"Round {one.round}"), _harm(one),
             Entry(plain(one.behaviour)), Entry(plain(one.technique)),
             Entry(percent(one.rate), f"{one.succeeded} of {one.tried}, {bounds(one.low, one.high, 'ASR')}"),
             Entry(f"{one.severity:.1f}"), Entry(one.state, tone=TONES.get(one.state, "unsure")),
@@ -229,6 +229,12 @@ def findings(data: ReportData) -> Table:
     left = len(ordered) - len(rows)
     note = f"{left} more are in the store: breakfix findings." if left else ""
     return Table("findings", "Findings", columns, tuple(rows), note)
+
+
+def _harm(one: Finding) -> Entry:
+    """Name a finding's harm, and its area where that is another word."""
+    area = plain(one.area or "")
+    return Entry(plain(one.harm), "" if area == plain(one.harm) else area)
 
 
 def outcomes(data: ReportData) -> Table:
