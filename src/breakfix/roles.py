@@ -14,10 +14,10 @@ from typing import NamedTuple
 import orjson
 
 from breakfix.calls import Line
-from breakfix.errors import SettingsError
+from breakfix.errors import SettingsError, nearest
 from breakfix.harms import load_harms
 from breakfix.identity import digest
-from breakfix.judges import EXACT, check_self_judging, judge_names, model_behind, open_panel
+from breakfix.judges import EXACT, check_self_judging, judge_names, model_behind, models_of, open_panel
 from breakfix.judging.guards.families import split_guard
 from breakfix.models.open import FORMS, NEAR
 from breakfix.models.weights import lab_folders
@@ -287,3 +287,15 @@ def describe(settings: CycleSettings) -> dict[str, str | None]:
     """List who plays what, for a report or a forecast."""
     roles: tuple[Role, ...] = ("target", "simulator", "judge", "attacker", "teacher")
     return {role: role_name(settings, role) for role in roles}
+
+
+def unused_models(settings: CycleSettings) -> list[str]:
+    """Say which entries of `models` no role plays, a line each: a misspelt name's key would be sent nowhere."""
+    named = describe(settings)
+    judges = models_of(named.pop("judge") or "")
+    used = {name for name in (*named.values(), *judges) if name} - {EXACT}
+    return [
+        f"Settings of models.{name} are not used: no role is played by {name!r}. {nearest(name, used)}"
+        for name in settings.models
+        if used and name not in used
+    ]

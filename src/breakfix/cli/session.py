@@ -56,9 +56,12 @@ def in_run(settings: "CycleSettings", place: Place, work: "Callable[[Run], Await
 
     async def whole() -> T:
         from breakfix.project import Project, open_run
+        from breakfix.roles import unused_models
 
         project = Project(place.store, place.out)
         async with open_run(project, settings, progress=watch(quiet=quiet), reuse=place.reuse) as run:
+            for line in unused_models(settings):
+                run.progress.note(line)
             return await work(run)
 
     return to_its_end(whole())

@@ -1,0 +1,40 @@
+"""Roles: settings of a model that nobody plays are remarked on, and those of any that somebody plays are not."""
+
+from pathlib import Path
+
+import pytest
+
+from breakfix.roles import unused_models
+from breakfix.settings import load_settings
+from commands import inside
+
+KEY = "api_key_env=MYKEY"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("openai/gpt4o", "Did you mean 'openai/gpt-4o'?"), ("xyz", "Known: hf/guard, http://h/v1#t, openai/gpt-4o.")],
+)
+def test_settings_of_a_model_that_nobody_plays_are_remarked_on(name: str, said: str):
+    roles = ["target=http://h/v1#t", "simulator=openai/gpt-4o", "judge=guard/llama-guard-3=hf/guard,refusal"]
+    (line,) = unused_models(load_settings(None, [*roles, f"models.{name}.{KEY}"]))
+    assert line.startswith(f"Settings of models.{name} are not used") and said in line
+
+
+@pytest.mark.parametrize("role", ["target", "simulator", "judge", "attacker", "teacher"])
+def test_nothing_is_said_of_a_model_that_plays_a_role(role: str):
+    assert (
+        unused_models(load_settings(None, ["target=hf/t", f"{role}=openai/gpt-4.1", f"models.openai/gpt-4.1.{KEY}"]))
+        == []
+    )
+
+
+def test_a_judge_of_a_panel_is_used():
+    assert unused_models(load_settings(None, ["judge=a/b,c/d", f"models.a/b.{KEY}", f"models.c/d.{KEY}"])) == []
+
+
+def test_the_remark_stands_before_what_a_command_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    place = ("--store", str(tmp_path / "store"), "--out", str(tmp_path / "runs"))
+    words = ("-t", "lab/mini", "--measures", "refusal", "-n", "1", "--set", f"models.lab/mni.{KEY}")
+    said = inside(capsys, "measure", *words, *place)
+    assert said.returncode == 0 and "Did you mean 'lab/mini'?" in said.stderr
