@@ -124,3 +124,10 @@ def test_corrected_rates_of_areas_have_a_table_of_their_own():
 def test_calls_that_were_repeated_or_withheld_are_shown():
     shown = {row[0].text: row[1].text for row in MADE["usage"].rows}
     assert (shown["Tried again after a failure"], shown["Withheld by a content filter"]) == ("12", "3")
+
+
+def test_a_harm_named_like_its_area_stands_there_once():
+    first = DATA.findings[0]
+    alike = DATA.model_copy(update={"findings": (first.model_copy(update={"harm": "violence", "area": "violence"}),)})
+    (row,) = tables(alike)["findings"].rows
+    assert row[2].text == "Violence" and not row[2].detail
