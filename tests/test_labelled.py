@@ -175,8 +175,8 @@ def test_a_published_text_may_hold_every_line_separator_of_unicode(data: Path):
 @pytest.mark.parametrize(
     ("name", "body", "expected"),
     [
-        ("openai-moderation/broken.jsonl.gz", gzip.compress(b'{"prompt": "x"}' * 99)[:20], "broken.jsonl.gz"),
-        ("openai-moderation/bad.jsonl.gz", gzip.compress(b"x" * 99)[:10] + b"\xff" * 30, "bad.jsonl.gz"),
+        ("openai-moderation/broken.jsonl.gz", gzip.compress(b'{"prompt": "x"}' * 99, mtime=0)[:20], "broken.jsonl.gz"),
+        ("openai-moderation/bad.jsonl.gz", gzip.compress(b"x" * 99, mtime=0)[:10] + b"\xff" * 30, "bad.jsonl.gz"),
         ("gptfuzz/endless.csv", b"question,Response,label\n1," + b"x" * ((1 << 24) + 1), "endless.csv line 2"),
     ],
     ids=("cut", "bad", "endless"),
