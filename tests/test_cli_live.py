@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from breakfix.cli.live import Plain, clock, in_words, watch
+from breakfix.cli.live import Plain, _bars, clock, in_words, watch
 from breakfix.progress import Leg, Silent
 
 
@@ -106,3 +106,16 @@ def test_in_a_terminal_each_stage_leaves_one_line_and_results_stay_apart():
     assert out == b"the result\n"
     assert "✓ measure base  4/4  harm rate 0.75  0:0" in drawn and "✓ report" in drawn
     assert "a word [between]" in drawn and "about 5 s left" in drawn
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 140])
+def test_what_is_drawn_is_one_line_with_the_time_left_whole(columns: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    bars = _bars(lambda: "at least 12 min left in all")
+    bars.add_task("measure round-2-dev", total=576, completed=40, facts="harm rate 0.25  unscored 12  calls 7805")
+    lines = bars.console.render_lines(bars.get_renderable())
+    drawn = ["".join(piece.text for piece in line).strip() for line in lines]
+    assert len(drawn) == 1
+    assert "measure round-2-dev" in drawn[0]
+    assert "40/576" in drawn[0]
+    assert drawn[0].endswith("at least 12 min left in all")

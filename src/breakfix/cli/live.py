@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 PLAIN_EVERY_S = 10.0
 DRAWN_A_SECOND = 4
+BAR = 24
+BESIDE_FACTS = 62
+"""Columns of a terminal that a stage's name, its count and the time left take, with the gaps between them."""
+WIDEST_FACTS = 40
+FEWEST_FACTS = 12
 
 
 def watch(*, quiet: bool = False) -> Progress:
@@ -157,20 +162,29 @@ class Drawn:
 def _bars(left: Callable[[], str]) -> "Bars":
     from rich import progress
     from rich.console import Console
+    from rich.table import Column
     from rich.text import Text
 
     class Left(progress.ProgressColumn):
         def render(self, task: "Task") -> Text:
             return Text(left(), style="dim")
 
+    console = Console(stderr=True)
+    room = console.width - BESIDE_FACTS  # one line, whatever the width: columns that wrap make the whole bar jump
+    whole = Column(no_wrap=True)
+    bar = [progress.BarColumn(bar_width=BAR)] if room >= BAR + WIDEST_FACTS else []
+    cut = Column(no_wrap=True, max_width=max(room, 1))
+    facts = (
+        [progress.TextColumn("{task.fields[facts]}", markup=False, table_column=cut)] if room >= FEWEST_FACTS else []
+    )
     return progress.Progress(
         progress.SpinnerColumn(),
         progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(bar_width=24),
-        progress.MofNCompleteColumn(),
-        progress.TextColumn("{task.fields[facts]}", markup=False),
-        Left(),
-        console=Console(stderr=True),
+        *bar,
+        progress.MofNCompleteColumn(table_column=whole),
+        *facts,
+        Left(table_column=whole),
+        console=console,
         refresh_per_second=DRAWN_A_SECOND,
         transient=True,
     )
