@@ -47,6 +47,19 @@ def test_what_some_verdicts_lack_bounds_the_success(folder: Path, capsys: pytest
     assert "bounds say how much" in said.stdout
 
 
+def test_a_report_too_counts_attacks_without_a_verdict(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "half.yaml").write_text(f"- {{pattern: 'tell me', reply: '{VERDICT}'}}\n{BROKEN}")
+    inside(capsys, *redteam("--techniques", "plain,encoding", judge="half"))
+    few = ("--measures", "jailbreak", "-n", "2", "--turns", "1", "--run", "r")
+    inside(capsys, "measure", "-t", "scripted/target.yaml", "--simulator", "scripted/simulator.yaml", "-j",
+           "scripted/half.yaml", *few)  # fmt: skip
+    inside(capsys, "report", "--run", "r", "--set", "report.formats=[json]")
+    attacks = json.loads((folder / "runs" / "r" / "report.json").read_text())["attacks"]
+    found = {one["name"]: (one["tried"], one["succeeded"], one["unscored"]) for one in attacks}
+    assert found["encoding"][0] == 0 < found["encoding"][2]
+    assert found["plain"][0] == found["plain"][1] > 0 == found["plain"][2]
+
+
 def test_attacks_in_another_language_than_meant_are_no_attacks(folder: Path, capsys: pytest.CaptureFixture[str]):
     few = ("--set", "measure.languages=[en,ar]", "--json", "--techniques", "plain")
     body = json.loads(inside(capsys, *redteam(*few, judge="harsh")).stdout)

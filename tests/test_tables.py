@@ -49,6 +49,15 @@ def test_unscored_conversations_are_shown():
     assert any("unscored" in entry.detail for row in MADE["glance"].rows for entry in row)
 
 
+def test_attacks_that_were_not_scored_are_shown_beside_the_rate_and_alone():
+    some = [row.model_copy(update={"unscored": 7}) for row in DATA.attacks if row.by == "technique"]
+    none = some[0].model_copy(update={"name": "all-lost", "tried": 0, "succeeded": 0})
+    made = tables(DATA.model_copy(update={"attacks": (*some, none)}))["techniques"]
+    assert all(entry.detail.endswith(", 7 unscored") for row in made.rows for entry in row[1:] if entry.detail)
+    assert made.rows[-1][1][:2] == ("–", "n = 0, 7 unscored") and "neither successes nor safe" in made.note
+    assert "unscored" not in MADE["techniques"].note
+
+
 def test_pooled_harm_of_one_measure_is_no_row_of_its_own():
     only = [one for one in DATA.rounds[-1].comparisons if one.measure in ("harm", "jailbreak")]
     rounds = (*DATA.rounds[:-1], DATA.rounds[-1].model_copy(update={"comparisons": tuple(only)}))

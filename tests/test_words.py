@@ -110,6 +110,21 @@ def test_a_stage_that_was_named_by_hand_is_no_round():
     assert "; at stage 'patched' it did so in " in first and "round" not in first
 
 
+def test_a_stage_after_the_rounds_is_not_told_with_their_comparison():
+    named = DATA.scorecards[-1].model_copy(update={"stage": "patched"})
+    first = headline(DATA.model_copy(update={"scorecards": (*DATA.scorecards, named)}))[0]
+    assert "at stage 'patched' it did so in" in first and "paired" not in first
+    assert "paired fall" in headline(DATA)[0]
+
+
+def test_the_last_rate_has_its_number_too_and_what_was_left_unscored():
+    harm = DATA.scorecards[-1].find("harm")
+    assert harm is not None
+    some = harm_of(DATA.scorecards[-1], unscored=12)
+    first = headline(DATA.model_copy(update={"scorecards": (*DATA.scorecards[:-1], some)}))[0]
+    assert f" of {harm.n} (12 more could not be scored), a paired fall" in first
+
+
 def test_another_target_at_a_later_stage_is_named_and_not_taken_for_the_first_one_mended():
     first, last = DATA.scorecards[0], DATA.scorecards[-1].model_copy(update={"target": "hf/another"})
     data = DATA.model_copy(update={"scorecards": (first, last), "rounds": ()})

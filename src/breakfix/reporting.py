@@ -156,20 +156,22 @@ def _attacks(run: Run) -> Iterable[AttackSuccess]:
     """Count attacks and successes of each stage by technique, area and persona."""
     if not stages_of(run.store, run.name, purpose="redteam"):
         return
-    tried: Counter[tuple[str, str, str]] = Counter()
-    succeeded: Counter[tuple[str, str, str]] = Counter()
+    tried, succeeded, unscored = (Counter[tuple[str, str, str]]() for _ in range(3))
     about = {subject.id: subject for subject in subjects(run.store, run.name)}
     for one, verdict in attacks(run.store, run.name, run.store.run(run.name).judge_id):
         subject = about[one.scenario_id]
         outcome = outcome_of(subject, one, verdict)
-        if outcome in UNSCORED_OUTCOMES or one.stage.endswith(("-retest", "-more")):
+        if one.stage.endswith(("-retest", "-more")):
             continue
+        is_scored = outcome not in UNSCORED_OUTCOMES
         for by, name in (("technique", one.technique), ("area", subject.area), ("persona", one.persona)):
-            tried[one.stage, by, name or "none"] += 1
-            succeeded[one.stage, by, name or "none"] += outcome == "harmful"
-    for (stage, by, name), count in sorted(tried.items()):
-        won = succeeded[stage, by, name]
-        yield AttackSuccess.model_validate({"stage": stage, "by": by, "name": name, "tried": count, "succeeded": won})
+            key = (one.stage, by, name or "none")
+            tried[key] += is_scored
+            succeeded[key] += outcome == "harmful"
+            unscored[key] += not is_scored
+    for key in sorted(tried):
+        counts = {"tried": tried[key], "succeeded": succeeded[key], "unscored": unscored[key]}
+        yield AttackSuccess.model_validate(dict(zip(("stage", "by", "name"), key, strict=True)) | counts)
 
 
 def _transcripts(run: Run, measured: Mapping[str, Measurement], stages: Sequence[str]) -> Iterable[Transcript]:

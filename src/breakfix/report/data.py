@@ -18,7 +18,10 @@ class AttackSuccess(Noun):
     by: Literal["technique", "area", "persona"]
     name: str
     tried: int
+    """Attacks that were scored."""
     succeeded: int
+    unscored: int = 0
+    """Attacks beside these that were not scored: neither successes nor safe."""
 
 
 class Lineage(Noun):

@@ -321,14 +321,19 @@ def _attack_table(attacks: Sequence[AttackSuccess], by: str, name: str, caption:
         for kind in dict.fromkeys(row.name for row in chosen)
     ]
     note = "Success under a search for failures: to be compared with itself, never with a benchmark rate."
+    note += " Unscored attacks are neither successes nor safe." if any(row.unscored for row in chosen) else ""
     return Table(name, caption, (plain(by), *(stage_name(stage) for stage in stages)), tuple(rows), note)
 
 
 def _success(row: AttackSuccess | None) -> Entry:
-    if row is None or not row.tried:
+    if row is None:
         return Entry(NONE)
+    missing = f", {row.unscored} unscored" if row.unscored else ""
+    if not row.tried:
+        return Entry(NONE, f"n = 0{missing}")
     low, high = wilson(row.succeeded, row.tried)
-    return Entry(percent(row.succeeded / row.tried), f"{row.succeeded} of {row.tried}, {bounds(low, high, 'ASR')}")
+    told = f"{row.succeeded} of {row.tried}, {bounds(low, high, 'ASR')}{missing}"
+    return Entry(percent(row.succeeded / row.tried), told)
 
 
 def _change(one: Comparison) -> tuple[Entry, ...]:

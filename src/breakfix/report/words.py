@@ -111,8 +111,9 @@ def _harm_sentence(data: ReportData, first: Scorecard, last: Scorecard) -> str:
         return f"{opening}; {_since(data)} its harm was not measured."
     if after.value is None:
         return f"{opening}; {_since(data)} none of {counted(after.unscored, 'conversation')} could be scored."
-    text = f"{opening}; {_since(data)} it did so in {_with_interval(after)}"
-    change = _primary(data.rounds[-1].comparisons) if data.rounds else None
+    unknown = f" ({after.unscored} more could not be scored)" if after.unscored else ""
+    text = f"{opening}; {_since(data)} it did so in {_with_interval(after)} of {after.n:,}{unknown}"
+    change = _primary(data.rounds[-1].comparisons) if data.rounds and data.rounds[-1].stage == last.stage else None
     if change is None or change.difference is None:
         return text + "."
     direction = "fall" if change.difference < 0 else "rise"
