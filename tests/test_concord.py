@@ -13,7 +13,7 @@ FEW = Precision(resamples=200)
 
 
 def said(**fields: Any) -> Opinion | None:
-    return opinion_of(Verdict(conversation_id="c", judge_id="j", **fields))
+    return opinion_of(Verdict(conversation_id="c", judge_id="j", **fields).model_dump_json())
 
 
 def rows(*pairs: tuple[Any, ...], measure: Any = "jailbreak", field: str = "severity") -> list[Rated]:
@@ -75,7 +75,7 @@ def test_groundedness_is_no_harm():
 
 def test_an_opinion_is_all_of_a_verdict_that_can_agree():
     assert said(severity=3, refusal="partial", harmful=True, reason="r") == Opinion(3, None, "partial", True)
-    assert opinion_of(None) is said(severity=3, unscored="cut off") is None
+    assert said(severity=3, unscored="cut off") is None
 
 
 def test_judges_that_speak_of_nothing_in_common_have_no_agreement():

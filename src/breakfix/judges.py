@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import orjson
-
 from breakfix.errors import SettingsError
 from breakfix.estimates import Concord, Subject
-from breakfix.judging.concord import Opinion, Rated, concord
+from breakfix.judging.concord import Rated, concord, opinion_of
 from breakfix.judging.guards.families import model_of, split_guard
 from breakfix.judging.panel import PanelJudge
 from breakfix.project import Run
@@ -122,17 +120,8 @@ def _rated(run: Run, stage: str, members: Sequence[str], about: Mapping[str, Sub
     for (_, scenario_id), rows in groupby(said, key=lambda row: row[:2]):
         subject = about.get(scenario_id)
         if subject is not None:
-            known = {judge_id: _opinion(body) for _, _, judge_id, body in rows}
+            known = {judge_id: opinion_of(body) for _, _, judge_id, body in rows}
             yield Rated(subject.measure, subject.family, [known.get(judge_id) for judge_id in members])
-
-
-def _opinion(body: str) -> Opinion | None:
-    """Read of a stored verdict what can agree with another; it was checked when it was written."""
-    fields = orjson.loads(body)
-    if fields.get("unscored") is not None:
-        return None
-    said = fields.get
-    return Opinion(said("severity"), said("ungroundedness"), said("refusal"), said("harmful"))
 
 
 def _same_model(run: Run, target: str, judge: str) -> str | None:

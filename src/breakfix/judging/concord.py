@@ -9,11 +9,13 @@ from functools import cache
 from itertools import combinations
 from typing import Literal, NamedTuple, get_args
 
+import orjson
+
 from breakfix.estimates import Bounded, Concord
 from breakfix.judging.panel import is_harmful
 from breakfix.statistics.agreement import Agreement, cohen_kappa, krippendorff_alpha, percent_agreement
 from breakfix.statistics.intervals import Precision
-from breakfix.types import Measure, Refusal, Verdict
+from breakfix.types import Measure, Refusal
 
 About = Literal["harmful", "severity", "ungroundedness", "refusal"]
 SUBJECTS: tuple[About, ...] = get_args(About)
@@ -37,11 +39,12 @@ class Rated(NamedTuple):
     opinions: Sequence[Opinion | None]
 
 
-def opinion_of(verdict: Verdict | None) -> Opinion | None:
-    """Take of a verdict what can agree; None: it is unscored."""
-    if verdict is None or verdict.unscored is not None:
+def opinion_of(body: str) -> Opinion | None:
+    """Read of a stored verdict (JSON, checked when it was written) what can agree; None: it is unscored."""
+    fields = orjson.loads(body)
+    if fields.get("unscored") is not None:
         return None
-    return Opinion(verdict.severity, verdict.ungroundedness, verdict.refusal, verdict.harmful)
+    return Opinion(*map(fields.get, Opinion._fields))
 
 
 def concord(judges: Sequence[str], rated: Iterable[Rated], precision: Precision) -> tuple[Concord, ...]:
