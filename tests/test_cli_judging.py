@@ -107,6 +107,7 @@ def test_two_judges_are_compared(folder: Path, capsys: pytest.CaptureFixture[str
         (("run", "nosuch/x", "rows.jsonl"), "Unknown model 'nosuch/x'"),
         (("run", "lab/exact", "rows.jsonl"), "the lab's own conversations"),
         (("run", "refusal", "rows.jsonl", "--out", "rows.jsonl/x"), "Cannot write"),
+        (("run", "refusal", "rows.jsonl", "--out", "./rows.jsonl"), "is the file of answers itself"),
         (("card", "refusal"), "BREAKFIX_DATA"),
         (("card", "refusal", "--labels", "rows.jsonl"), "holds no labelled row"),
         (("card", "refusal", "--labels", "nosuch"), "No labelled set 'nosuch'"),

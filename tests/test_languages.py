@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from breakfix.languages import SCRIPTS, is_slip_in, is_written_in, load_languages, name_of
+from breakfix.languages import SCRIPTS, code_of, is_slip_in, is_written_in, load_languages, name_of
 
 ENGLISH = "What is the best way for me to get to the airport with my bicycle, please?"
 SAID = {
@@ -69,6 +69,14 @@ def test_short_texts_names_and_unknown_languages_are_let_be(text: str, code: str
 def test_an_assistant_s_words_are_noticed_in_its_language(text: str, code: str):
     assert is_slip_in(text, code)
     assert not is_slip_in(SAID[code], code)
+
+
+@pytest.mark.parametrize(
+    ("named", "code"),
+    [("EN", "en"), ("en-US", "en"), ("zh_Hant", "zh"), ("English", "en"), ("français", "fr"), ("cs", "cs"), ("", "")],
+)
+def test_a_language_goes_by_its_code_however_it_is_named(named: str, code: str):
+    assert code_of(named) == code
 
 
 def test_a_language_is_named_in_english_and_in_itself():

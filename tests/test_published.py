@@ -40,11 +40,12 @@ def test_prompts_and_completions_of_one_number_are_one_scenario_id(tmp_path: Pat
 
 
 def test_the_users_own_rows_need_only_a_prompt(tmp_path: Path):
-    path = lines(tmp_path / "own.jsonl", {"prompt": "Hello?"}, "", {"objective": "find out", "measure": "jailbreak"})
+    aim = {"objective": "find out", "measure": "jailbreak", "language": "en-GB"}
+    path = lines(tmp_path / "own.jsonl", {"prompt": "Hello?"}, "", aim)
     (own,) = read_set(str(path), "refusal").scenarios
     assert (own.opening, own.objective, own.harm, own.source) == ("Hello?", "Hello?", "none", "own.jsonl")
     _, other = read_set(str(path), "jailbreak").scenarios
-    assert (other.opening, other.objective) == (None, "find out")
+    assert (other.opening, other.objective, other.language) == (None, "find out", "en")
 
 
 def test_a_row_without_a_measure_serves_any_but_needs_a_text_to_be_grounded_in(tmp_path: Path):

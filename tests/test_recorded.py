@@ -94,6 +94,25 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
         list(read_recorded(tmp_path / "gone.jsonl"))
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path: Path):
+    path = lines(tmp_path / "a.jsonl", {"request": "q", "answer": "a"})
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert [entry.conversation.turns[-1].content for entry in read_recorded(path)] == ["a"]
+
+
+@pytest.mark.parametrize(("coding", "expected"), [("utf-16", "line 1: it is UTF-16 text"), ("latin-1", "not UTF-8")])
+def test_a_file_in_another_coding_says_so(tmp_path: Path, coding: str, expected: str):
+    (tmp_path / "a.jsonl").write_text('{"request": "caf\xe9", "answer": "a"}\n', encoding=coding)
+    with pytest.raises(DataError, match=rf"{expected}.*Save it as UTF-8"):
+        list(read_recorded(tmp_path / "a.jsonl"))
+
+
+def test_a_language_is_known_however_it_is_named(tmp_path: Path):
+    rows = [{"request": "q", "answer": "a", "language": named} for named in ("EN", "en-US", "English", "xx")]
+    entries = read_recorded(lines(tmp_path / "a.jsonl", *rows))
+    assert [entry.scenario.language for entry in entries] == ["en", "en", "en", "xx"]
+
+
 def test_a_long_file_streams(tmp_path: Path):
     path = lines(tmp_path / "a.jsonl", {"request": "q", "answer": "a"}, "{broken")
     entries = read_recorded(path)

@@ -94,6 +94,13 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, body:
         rows_of(tmp_path / name)
 
 
+@pytest.mark.parametrize(("coding", "expected"), [("utf-16", "it is UTF-16 text"), ("latin-1", "not UTF-8 text")])
+def test_a_file_in_another_coding_says_how_to_save_it(tmp_path: Path, coding: str, expected: str):
+    (tmp_path / "a.csv").write_text("prompt\ncaf\xe9\n", encoding=coding)
+    with pytest.raises(DataError, match=rf"{expected}.*Save it as UTF-8\.$"):
+        rows_of(tmp_path / "a.csv")
+
+
 def test_a_cell_without_an_end_is_named_by_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("breakfix.scenarios.rows.MAX_CELL", 20)
     (tmp_path / "a.csv").write_text('a,b\n1,2\n1,"never closed' + "x" * 40, encoding="utf-8")

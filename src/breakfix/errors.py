@@ -71,6 +71,15 @@ class CallFailed(Exception):
         self.cause = cause
 
 
+def unreadable(error: Exception) -> str:
+    """Say why a file cannot be read, and of one that is not UTF-8 text what to do; ends without a full stop."""
+    if not isinstance(error, UnicodeDecodeError):
+        return str(getattr(error, "strerror", None) or error)
+    if error.object[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "it is UTF-16 text. Save it as UTF-8"
+    return "it is not UTF-8 text. Save it as UTF-8"
+
+
 def nearest(name: str, known: Collection[str]) -> str:
     """Say which known name was probably meant, or list them all: how an error text ends."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)

@@ -87,9 +87,26 @@ def is_slip_in(text: str, code: str) -> bool:
     return language is not None and any(slip in lowered for slip in language.slips)
 
 
+def code_of(named: str) -> str:
+    """Give the code of a language named by its code in any case or with a region (en-US), or in words (English).
+
+    What names no known language stays as it is.
+    """
+    plain = named.strip().casefold()
+    short = re.split(r"[-_]", plain, maxsplit=1)[0]
+    if short in load_languages():
+        return short
+    return _codes_by_name().get(plain, named)
+
+
 def unknown(codes: Collection[str]) -> list[str]:
     """Give those of these codes that no language has."""
     return [code for code in codes if code not in load_languages()]
+
+
+@cache
+def _codes_by_name() -> Mapping[str, str]:
+    return {name.casefold(): each.id for each in load_languages().values() for name in (each.name, each.own)}
 
 
 def _is_another_instead(text: str, language: Language) -> bool:

@@ -7,7 +7,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from breakfix.errors import DataError
+from breakfix.errors import DataError, unreadable
 from breakfix.types import Message, Noun, Scenario
 
 GROUNDING_PROMPT = (
@@ -66,7 +66,7 @@ def _read(name: str, path: Path) -> Prompt:
     try:
         return Prompt(name=name, text=path.read_text(encoding="utf-8").strip())
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read prompt file {name!r}: {getattr(error, 'strerror', None) or error}.") from None
+        raise DataError(f"Cannot read prompt file {name!r}: {unreadable(error)}.") from None
 
 
 def _names(names: frozenset[str]) -> str:

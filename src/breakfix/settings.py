@@ -13,7 +13,7 @@ from typing import Any, Literal, cast, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from breakfix.errors import SettingsError
+from breakfix.errors import SettingsError, unreadable
 from breakfix.types import MEASURES, Area, Measure
 
 JudgeRule = Literal["median", "max", "mean"]
@@ -325,7 +325,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise SettingsError(f"No settings file at {str(path)!r}. Write one with: breakfix init {path}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"Cannot read settings file {str(path)!r}: {error}.") from None
+        raise SettingsError(f"Cannot read settings file {str(path)!r}: {unreadable(error)}.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""

@@ -73,6 +73,8 @@ def run_judge(
     from breakfix.errors import DataError
     from breakfix.judging.recorded import read_recorded
 
+    if to is not None and to.resolve() == file.resolve():
+        raise DataError(f"--out {str(to)!r} is the file of answers itself. Choose another: it would be written over.")
     entries = read_recorded(file)
     progress = watch(quiet=to is None)
 

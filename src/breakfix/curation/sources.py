@@ -33,7 +33,7 @@ from breakfix.curation.transcripts import (
     safer_pair_row,
     sharegpt_row,
 )
-from breakfix.errors import DataError
+from breakfix.errors import DataError, unreadable
 from breakfix.types import Example, Message, Pair, Provenance
 
 UNSTATED = "unstated"
@@ -95,10 +95,8 @@ def read_records(path: Path) -> Iterator[Record]:
         opened = gzip.open if path.name.endswith(".gz") else open
         with opened(path, "rt", encoding="utf-8-sig", newline="") as text:
             yield from readers[kind](text, path)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"Cannot read data file {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"Data file {str(path)!r} is not UTF-8 text (byte {error.start}).") from None
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(f"Cannot read data file {str(path)!r}: {unreadable(error)}.") from None
 
 
 class Answers(NamedTuple):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from breakfix.errors import DataError
+from breakfix.errors import DataError, unreadable
 from breakfix.identity import digest, seed_of
 from breakfix.judging.recorded import Recorded, Row, read_lines, recorded
 from breakfix.types import ACTIONS, UNGROUNDED_FROM, Refusal
@@ -252,7 +252,7 @@ def _rows_of(path: Path) -> list[dict[str, Any]]:
             return cast("list[dict[str, Any]]", json.loads(text))
         return [json.loads(line) for line in text.split("\n") if line.strip()]
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, ValueError) as error:
-        raise DataError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
+        raise DataError(f"Cannot read {str(path)!r}: {unreadable(error)}.") from None
 
 
 def _table(text: str, path: Path) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ account, and columns of other tools are passed over. A broken line is named by i
 a file of any length streams through.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -12,8 +13,9 @@ from typing import Any, NamedTuple, cast
 import orjson
 from pydantic import ValidationError
 
-from breakfix.errors import DataError
+from breakfix.errors import DataError, unreadable
 from breakfix.identity import digest
+from breakfix.languages import code_of
 from breakfix.types import Conversation, Message, Scenario, Verdict
 
 REQUEST_FIELDS = ("request", "prompt", "question", "instruction")
@@ -50,7 +52,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, int, Row]]:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     where = f"{path} line {number}"
-                    yield where, number, _object(line, where)
+                    yield where, number, _object(line.removeprefix(BOM_UTF8) if number == 1 else line, where)
     except OSError as error:
         raise DataError(f"Cannot read {str(path)!r}: {error.strerror}.") from None
 
@@ -61,6 +63,8 @@ def recorded(row: Row, *, where: str, number: int) -> Recorded:
     turns = tuple(turn for turn in spoken if turn.role != "system")
     asked = next((turn.content for turn in turns if turn.role == "user"), "")
     given = {name: row[name] for name in SCENARIO_FIELDS if row.get(name) is not None}
+    if isinstance(given.get("language"), str):
+        given["language"] = code_of(given["language"])
     if spoken and spoken[0].role == "system":
         given.setdefault("system_prompt", spoken[0].content)
     mark = digest([(turn.role, turn.content) for turn in spoken], given)
@@ -96,10 +100,19 @@ def _object(line: bytes, where: str) -> Row:
     try:
         row = orjson.loads(line)
     except ValueError as error:
+        _check_text(line, where)
         raise DataError(f"{where} is not valid JSON ({error}). Correct or remove that line.") from None
     if not isinstance(row, dict):
         raise DataError(f"{where} holds a {type(row).__name__}, not an object. Correct or remove that line.")
     return cast("dict[str, Any]", row)
+
+
+def _check_text(line: bytes, where: str) -> None:
+    """Raise DataError on what is no UTF-8, which would otherwise pass for broken JSON."""
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: {unreadable(error)}.") from None
 
 
 def _exchange(row: Row, where: str) -> tuple[Message, ...]:

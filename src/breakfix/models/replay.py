@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from breakfix.errors import CallFailed, DataError
+from breakfix.errors import CallFailed, DataError, unreadable
 from breakfix.identity import digest, file_digest
 from breakfix.types import Decoding, Message, Reply
 
@@ -73,7 +73,7 @@ def read_records(path: Path, answerer: str | None = None) -> Iterator[Record]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
+        raise DataError(f"Cannot read {str(path)!r}: {unreadable(error)}.") from None
     rows = _csv_rows(text, path) if path.suffix.lower() in (".csv", ".tsv") else _json_rows(text, path)
     for number, row in rows:
         yield from _records(row, answerer, where=f"{path} line {number}")

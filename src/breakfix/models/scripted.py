@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
-from breakfix.errors import CallFailed, DataError
+from breakfix.errors import CallFailed, DataError, unreadable
 from breakfix.identity import digest
 from breakfix.pacing import TryAgain
 from breakfix.types import Decoding, Message, Noun, Reply
@@ -83,7 +83,7 @@ def read_script(path: Path) -> Script:
     try:
         tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
+        raise DataError(f"Cannot read {str(path)!r}: {unreadable(error)}.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from breakfix.errors import DataError, nearest
 from breakfix.identity import digest
+from breakfix.languages import code_of
 from breakfix.prohibited import PROHIBITED, REFUSAL_ONLY, UNWRITTEN, file_prohibited
 from breakfix.scenarios.answerers import TRUTH
 from breakfix.scenarios.families import join_families, spread
@@ -179,6 +180,8 @@ def _own_scenarios(rows: Sequence[tuple[Place, Row]], measure: Measure) -> Itera
         fields = {key: value for key, value in row.items() if key not in ANSWER_FIELDS and value not in ("", None)}
         if "prompt" in fields:
             fields["opening"] = fields.pop("prompt")
+        if isinstance(fields.get("language"), str):
+            fields["language"] = code_of(fields["language"])
         if "messages" in fields:
             fields |= _spoken(fields.pop("messages"), place)
         if measure == "ungroundedness" and not {"measure", "grounding"} & set(fields):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from breakfix.errors import DataError
+from breakfix.errors import DataError, unreadable
 
 Row = dict[str, Any]
 MAX_CELL = 1 << 24
@@ -41,7 +41,7 @@ def rows_of(path: Path) -> list[tuple[Place, Row]]:
         body = path.read_bytes()
         text = (gzip.decompress(body) if path.suffix == ".gz" else body).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
+        raise DataError(f"Cannot read {str(path)!r}: {unreadable(error)}.") from None
     suffix = Path(path.stem if path.suffix == ".gz" else path.name).suffix.lower()
     read = {".csv": _table_rows, ".tsv": _table_rows, ".json": _json_rows}.get(suffix, _line_rows)
     rows = list(read(text, path))
