@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from breakfix.cli.live import Plain, _bars, clock, in_words, watch
+from breakfix.cli.live import Plain, clock, drawn_bars, in_words, watch
 from breakfix.progress import Leg, Silent
 
 
@@ -111,7 +111,7 @@ def test_in_a_terminal_each_stage_leaves_one_line_and_results_stay_apart():
 @pytest.mark.parametrize("columns", [60, 80, 100, 140])
 def test_what_is_drawn_is_one_line_with_the_time_left_whole(columns: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", str(columns))
-    bars = _bars(lambda: "at least 12 min left in all")
+    bars = drawn_bars(lambda: "at least 12 min left in all")
     bars.add_task("measure round-2-dev", total=576, completed=40, facts="harm rate 0.25  unscored 12  calls 7805")
     lines = bars.console.render_lines(bars.get_renderable())
     drawn = ["".join(piece.text for piece in line).strip() for line in lines]

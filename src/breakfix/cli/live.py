@@ -117,7 +117,7 @@ class Drawn:
         self._name, self._total, self._count, self._facts = name, total, 0, {}
         self._began = time.monotonic()
         self._left.begin(self._began, name, total)
-        self._bars = _bars(self._told)
+        self._bars = drawn_bars(self._told)
         self._bars.add_task(name, total=total, facts="")
         self._bars.start()
 
@@ -159,7 +159,8 @@ class Drawn:
         return told(self._left.left(time.monotonic()), whole=self._left.is_planned) or "–"
 
 
-def _bars(left: Callable[[], str]) -> "Bars":
+def drawn_bars(left: Callable[[], str]) -> "Bars":
+    """Make the one line that is drawn of a stage; `left` is asked for the time left each time."""
     from rich import progress
     from rich.console import Console
     from rich.table import Column
