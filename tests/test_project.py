@@ -119,6 +119,23 @@ def test_a_model_that_its_endpoint_refuses_leaves_a_finished_run_as_it_was(
     assert (record.status, record.target, record.usage.calls) == left
 
 
+@pytest.mark.parametrize("files", [[], ["scores.jsonl"]], ids=("nothing else", "files of its own"))
+def test_a_refused_command_leaves_a_run_that_had_no_settings_without_any(tmp_path: Path, files: list[str]):
+    folder = tmp_path / "r" / "x"
+    with Store.open(tmp_path / "s") as store:
+        before = store.save_run("x", status="done")
+    for name in files:
+        folder.mkdir(parents=True)
+        (folder / name).touch()
+    with pytest.raises(ModelError):
+        asyncio.run(ended(tmp_path, "openai/typo", ModelError("no such model")))
+    with Store.open(tmp_path / "s") as store:
+        after = store.run("x")
+    told_apart = {"updated", "usage"}
+    assert after.model_dump(exclude=told_apart) == before.model_dump(exclude=told_apart) and after.usage.calls == 1
+    assert (sorted(path.name for path in folder.iterdir()) if folder.exists() else []) == files
+
+
 def test_weights_that_the_run_trained_are_no_other_settings(tmp_path: Path):
     asyncio.run(ended(tmp_path, "lab/mini"))
     made, facts = str(tmp_path / "dpo" / "weights"), {"parent_id": "p", "dataset_id": "d", "settings_id": "s"}

@@ -220,9 +220,16 @@ def _leave_as_it_was(run: Run, before: "RunRecord", usage: Usage) -> None:
     An endpoint that does not know the model's name refuses at its first call; what that took counts all the same.
     """
     kept = before.model_dump(include={"status", "settings", "command", "target", "target_id", "judge_id"})
-    run.store.save_run(run.name, **kept, usage=usage if usage.calls else Usage(), remarks=run.remarks())
+    took = before.usage.plus(usage) if usage.calls else before.usage
+    now = run.store.run(run.name)
+    run.store.put_run(now.model_copy(update={**kept, "usage": took, "remarks": run.remarks()}))
     if before.settings:
         write_whole(run.folder / SETTINGS, before.settings.encode())
+        return
+    is_bare = _is_bare(run.folder)
+    (run.folder / SETTINGS).unlink(missing_ok=True)  # it had none: its findings or its log came from elsewhere
+    if is_bare:
+        run.folder.rmdir()
 
 
 def _of_one_line(run: Run, before: "RunRecord") -> CycleSettings:

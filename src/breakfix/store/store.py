@@ -89,8 +89,12 @@ class Store:
         fresh: dict[str, Any] = {"run": run, "command": "", "settings": "", "created": now}
         body = (known.model_dump() if known else fresh) | {key: value for key, value in changed.items() if value}
         record = RunRecord.model_validate(body | {"status": status, "updated": now, "usage": spent})
-        self._write(tables.runs, [{"run": run, "body": record.model_dump_json()}])
+        self.put_run(record)
         return record
+
+    def put_run(self, record: RunRecord) -> None:
+        """Record a run whole, in place of what was recorded: what is empty becomes empty."""
+        self._write(tables.runs, [{"run": record.run, "body": record.model_dump_json()}])
 
     def run(self, run: str) -> RunRecord:
         """Give one run. Raises StoreError with the nearest known name."""
