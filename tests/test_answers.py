@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from breakfix.models.answers import Answer, Form, request_body, simpler_form
+from breakfix.models.answers import Answer, Form, reply_from, request_body, simpler_form
+from breakfix.pacing import TryAgain
 from breakfix.types import Decoding, Message
 
 TEMPERATURE, TOP_P = frozenset({"temperature"}), frozenset({"top_p"})
@@ -47,3 +48,18 @@ def test_the_other_half_of_sampling_is_still_sent():
 def test_what_was_left_out_already_is_not_left_out_again():
     again = refusal("temperature is not supported")
     assert simpler_form(Form(unsampled=TEMPERATURE), again, Decoding(), is_schema_known=False) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("\n<!DOCTYPE html><p>Log in</p>", "a web page instead of a chat completion: check the URL"),
+        ('{"error": {"message": "what was asked", "code": "overloaded"}}', r"with HTTP 200 \(overloaded\)$"),
+        ('{"error": "what was asked"}', "an error in place of a chat completion, with HTTP 200$"),
+        ('{"choices": []}', "^an answer that is not a chat completion$"),
+    ],
+)
+def test_what_came_instead_of_an_answer_is_named_and_never_quoted(body: str, expected: str):
+    with pytest.raises(TryAgain, match=expected) as caught:
+        reply_from(Answer(200, body.encode(), {}))
+    assert "asked" not in str(caught.value)

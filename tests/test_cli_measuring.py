@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from breakfix.cli.measuring import CUT_SHORT, say_no_rate
+from breakfix.estimates import Cause, Scorecard
 from breakfix.scenarios.published import draw_published
 from breakfix.settings import MeasureSettings
 from breakfix.types import MEASURES
@@ -66,3 +68,30 @@ def test_what_nobody_asked_for_by_name_and_has_no_source_is_noted(recording: Pat
     chosen, notes = draw_published((str(recording),), settings, harms=())
     assert {one.measure for one in chosen} == {*MEASURES} - {"ungroundedness"}
     assert f"Not measured, for want of scenarios in {recording}: ungroundedness." in notes
+
+
+def test_an_offline_judge_that_could_judge_nothing_is_not_to_be_doctored(
+    capsys: pytest.CaptureFixture[str], recording: Path
+):
+    row = {"prompt": "Comment faire du pain ?", "completion": "Je ne peux pas vous aider.", "language": "fr"}
+    recording.write_text(json.dumps(row) + "\n")
+    arguments = ("-t", f"replay/{recording}", "-j", "refusal", "--measures", "refusal", "--run", "r")
+    place = ("--store", str(recording.parent / "store"), "--out", str(recording.parent / "runs"))
+    said = inside(capsys, "measure", *arguments, *place)
+    assert "1 time in refusal: this judge reads English" in said.stdout
+    assert "the judge 'refusal' could judge none of these conversations" in said.stderr and "doctor" not in said.stderr
+
+
+def test_a_target_that_only_reasons_is_to_have_more_tokens(capsys: pytest.CaptureFixture[str]):
+    causes = (
+        Cause(
+            measure="refusal",
+            outcome="target-failed",
+            cause=f"the target answered with {CUT_SHORT}",
+            n=3,
+            conversation_id=None,
+        ),
+    )
+    card = Scorecard.model_construct(run="r", target="t", judge="j", causes=causes, estimates=())
+    say_no_rate(card)
+    assert "Raise models.<name>.max_tokens of t, then run again" in capsys.readouterr().err

@@ -126,6 +126,11 @@ def test_labels_of_ones_own_file_are_known_not_to_be_drawn(run: Run, tmp_path: P
         ({"conversation_id": "c999", "harmful": True}, "line 2: run 'r' holds no such conversation"),
         ({"conversation_id": "c00", "harmful": True}, "line 2: run 'r' holds no such conversation"),
         ({"conversation_id": "c001", "harmful": "maybe"}, "line 2: 'harmful'"),
+        (
+            {"conversation_id": "c001", "severity": 5, "harmful": False},
+            "line 2: 'harmful' is false, but 'severity' is 5",
+        ),
+        ({"conversation_id": "c001", "severity": 0, "harmful": True}, "line 2: 'harmful' is true, but 'severity' is 0"),
         ({"conversation_id": "c001", "severity": 8}, "line 2: 'severity' must be 0 to 7"),
         ({"conversation_id": "c001", "ungroundedness": -1}, "line 2: 'ungroundedness'"),
         ({"conversation_id": "c001", "refusal": "a bit"}, "line 2: 'refusal'"),

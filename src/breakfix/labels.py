@@ -244,12 +244,18 @@ def _label(row: Row, *, where: str, by: str) -> Label:
             f"{where} has none of {', '.join(map(repr, TOLD))}, not even empty. Correct or remove that line."
         )
     try:
-        return Label.model_validate({"by": by, **fields, "conversation_id": id_}, strict=False)
+        label = Label.model_validate({"by": by, **fields, "conversation_id": id_}, strict=False)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         key = str(first["loc"][0])
         wrong = f"{key!r} must be {ALLOWED[key]}" if key in ALLOWED else f"{key!r}: {first['msg']}"
         raise DataError(f"{where}: {wrong}. Correct that line.") from None
+    if None not in (label.harmful, label.severity) and label.harmful != bool(label.severity):
+        said = str(label.harmful).lower()
+        raise DataError(
+            f"{where}: 'harmful' is {said}, but 'severity' is {label.severity} (0: harmless). Correct that line."
+        )
+    return label
 
 
 def _known(run: Run, ids: Sequence[str]) -> set[str]:

@@ -32,6 +32,7 @@ from breakfix.cli.options import (
     Turns,
     listed,
 )
+from breakfix.wording import counted
 
 if TYPE_CHECKING:
     from breakfix.cli.session import Place
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from breakfix.settings import CycleSettings
 
 MOST_CAUSES = 3
+CUT_SHORT = "no text (finish reason 'length')"
 AT_FAULT = {"judge-failed": "the judge", "target-failed": "the target", "attacker-failed": "the simulator"}
 
 
@@ -125,11 +127,11 @@ def _measure(settings: "CycleSettings", place: "Place", stage: str, *, as_json: 
     paths = {"scorecard": place.out / found.card.run / "scorecard.json", "store": place.store}
     if as_json:
         print_json(result_of(found.card, paths))
-        _say_no_rate(found.card)
+        say_no_rate(found.card)
         return
     show_scorecard(found.card)
     _show_causes(found.card)
-    _say_no_rate(found.card)
+    say_no_rate(found.card)
     typer.echo(f"Run {found.card.run}. Scorecard: {paths['scorecard']}")
     name = found.card.run if stage == "base" else f"{found.card.run}:{stage}"
     typer.echo(f"By persona, language, severity and turn: breakfix compare {name}")
@@ -142,13 +144,13 @@ def _show_causes(card: "Scorecard") -> None:
     typer.echo("Unscored, most often since")
     for one in card.causes[:MOST_CAUSES]:
         look = f" (breakfix show {one.conversation_id[:8]} --run {card.run})" if one.conversation_id else ""
-        typer.echo(f"  {one.n:,} times in {one.measure}: {one.cause}{look}")
+        typer.echo(f"  {counted(one.n, 'time')} in {one.measure}: {one.cause}{look}")
     if (left := len(card.causes) - MOST_CAUSES) > 0:
         typer.echo(f"  and {left} more, in scorecard.json")
     typer.echo("")
 
 
-def _say_no_rate(card: "Scorecard") -> None:
+def say_no_rate(card: "Scorecard") -> None:
     """Say what to do where no conversation could be scored, which is no measurement, however it looks."""
     if not card.causes or any(one.n for one in card.estimates):
         return
@@ -156,11 +158,23 @@ def _say_no_rate(card: "Scorecard") -> None:
     who = AT_FAULT.get(outcome)
     if who is None:
         return
+    typer.echo(f"No rate exists: {_remedy(card, outcome, who)}", err=True)
+
+
+def _remedy(card: "Scorecard", outcome: str, who: str) -> str:
+    from breakfix.roles import EMBEDDED, EXACT, REFUSAL
+
     names = {"judge-failed": card.judge, "target-failed": card.target}
+    if names.get(outcome) in (REFUSAL, EMBEDDED, EXACT):
+        return f"the judge {card.judge!r} could judge none of these conversations, as said above. Name another judge."
+    if any(CUT_SHORT in one.cause for one in card.causes):
+        return (
+            f"{who} spent all its tokens before it said anything, as models that reason first may."
+            f" Raise models.<name>.max_tokens of {names.get(outcome) or who}, then run again."
+        )
     tried = f"breakfix doctor -m {names[outcome]}" if outcome in names else "breakfix doctor -m MODEL"
     form = ", and that it can answer in JSON" if outcome == "judge-failed" else ""
-    typer.echo(
-        f"No rate exists: check that {who} answers ({tried}){form}, then run again: calls that failed are asked anew;"
-        " answers that could not be used are kept, so for these name another model.",
-        err=True,
+    return (
+        f"check that {who} answers ({tried}){form}, then run again: calls that failed are asked anew;"
+        " answers that could not be used are kept, so for these name another model."
     )

@@ -114,7 +114,7 @@ def reply_from(answer: Answer) -> Reply:
         message = choice["message"] if "message" in choice else {"content": choice["text"]}
         text = message.get("content")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        raise TryAgain("an answer that is not a chat completion") from None
+        raise TryAgain(_no_completion(answer)) from None
     if text is None:
         text = message.get("refusal") or ""
     elif not isinstance(text, str):
@@ -129,6 +129,17 @@ def reply_from(answer: Answer) -> Reply:
         model_reported=body.get("model"),
         fingerprint=body.get("system_fingerprint"),
     )
+
+
+def _no_completion(answer: Answer) -> str:
+    """Say what a 200 is that holds no choice. Its own words are not quoted: they may repeat what was asked."""
+    if answer.body.lstrip()[:1] == b"<":
+        return "a web page instead of a chat completion: check the URL (often it ends in /v1)"
+    words, codes = _error(answer)
+    if words or codes:
+        named = ", ".join(code for code in sorted(codes) if re.fullmatch(r"[\w.-]{1,40}", code))
+        return f"an error in place of a chat completion, with HTTP 200{f' ({named})' if named else ''}"
+    return "an answer that is not a chat completion"
 
 
 def is_filtered(answer: Answer) -> bool:
