@@ -89,7 +89,7 @@ def test_a_target_that_only_reasons_is_to_have_more_tokens(capsys: pytest.Captur
             outcome="target-failed",
             cause=f"the target answered with {CUT_SHORT}",
             n=3,
-            conversation_id=None,
+            conversation_id="",
         ),
     )
     card = Scorecard.model_construct(run="r", target="t", judge="j", causes=causes, estimates=())
