@@ -39,6 +39,22 @@ def test_how_many_attacks_curating_adds_and_why_is_said_first(folder: Path, caps
     assert "curate.examples_per_finding=N" in said and lines.index(said) < lines.index(begun)
 
 
+def test_findings_from_elsewhere_are_judged_here_and_their_conversations_learnt_from(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    inside(capsys, *redteam("harsh"))
+    for rows in ("findings", "conversations", "scenarios"):
+        inside(capsys, "runs", "export", "r", "--rows", rows, "--to", f"{rows}.jsonl")
+    files = ("--conversations", "conversations.jsonl", "--scenarios", "scenarios.jsonl")
+    inside(capsys, "findings", "--run", "other", "--import", "findings.jsonl", *files)
+    who = ("-t", "scripted/target.yaml", "--set", "attacker=scripted/simulator.yaml", "-j", "scripted/harsh.yaml")
+    one_each = ("--set", "curate.examples_per_finding=1", "--set", "curate.findings=2")
+    said = inside(capsys, *curate(*one_each, "--run", "other", *who)).stderr
+    assert "has not judged 2 conversations of the findings: that first." in said and "judge base: 2/2" in said
+    assert "Curating tries" not in said, "each has the failure that it came with"
+    assert "has not judged" not in inside(capsys, *curate(*one_each)).stderr, "the red team judged its own"
+
+
 def test_where_findings_have_failures_enough_nothing_is_added(folder: Path, capsys: pytest.CaptureFixture[str]):
     inside(capsys, *redteam("harsh"))
     said = inside(capsys, *curate("--set", "curate.examples_per_finding=1")).stderr

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from breakfix.attacks.search import Attack
 from breakfix.attacks.techniques import load_techniques, most_queries
+from breakfix.calls import each
 from breakfix.curation.repair import Failure
 from breakfix.findings import case_of
 from breakfix.forecasts import MORE_TRIES, forecast_more
@@ -20,7 +21,7 @@ from breakfix.prompts import system_messages
 from breakfix.redteam import Besieger, objectives, ordinary_scenarios, tell_attacker, verdicts_of
 from breakfix.retest import Cell, cell_of, make_attacks
 from breakfix.roles import check_openings, open_simulator
-from breakfix.types import Finding, Scenario
+from breakfix.types import Conversation, Finding, Scenario
 from breakfix.wording import counted
 
 AREAS_AT_ONCE = 8
@@ -49,6 +50,7 @@ async def gather_failures(who: Besieger, findings: Sequence[Finding], *, stage: 
     Says beforehand how much it will try, and why. Raises SettingsError where users are to ask whom nobody plays.
     """
     run, judge_id = who.run, who.judge.judge_id
+    await judge_first(who, findings, stage=stage)
     more, most = plan_more(run, findings, stage=stage, judge_id=judge_id), run.settings.curate.examples_per_finding
     check_openings(open_simulator(run), more.asked)
     tell_more(who, more)
@@ -60,6 +62,31 @@ async def gather_failures(who: Besieger, findings: Sequence[Finding], *, stage: 
         await hold(run, who.target, more.asked, simulator=open_simulator(run), judge=who.judge, stage=who.stage)
     found = failing(run, (*stages_of(stage), who.stage), judge_id)
     return {one.id: found.get(cell_of(one), [])[:most] for one in findings}
+
+
+async def judge_first(who: Besieger, findings: Sequence[Finding], *, stage: str) -> None:
+    """Judge the conversations that findings rest on and this judge has not judged, as many as are repaired of each.
+
+    Findings from elsewhere bring no verdicts, and a judge that is named anew has given none.
+    """
+    run, most = who.run, who.run.settings.curate.examples_per_finding
+    named = {id_ for one in findings for id_ in one.conversation_ids[:most]}
+    known = verdicts_of(run, who.judge.judge_id)
+    wanted = named - {id_ for id_, verdict in known.items() if not verdict.unscored}
+    scenarios = {one.id: one for one in run.store.scenarios(run.name) if one.split != "sealed"}
+    said = (one for name in stages_of(stage) for one in run.store.conversations(run.name, stage=name))
+    waiting = [one for one in said if one.id in wanted and one.scenario_id in scenarios]
+    if not waiting:
+        return
+
+    async def judged(one: Conversation) -> None:
+        run.store.add_verdicts(run.name, [await who.judge.judge(scenarios[one.scenario_id], one)])
+        run.progress.advance(calls=run.calls.counts.total.calls)
+
+    run.progress.note(f"This judge has not judged {counted(len(waiting), 'conversation')} of the findings: that first.")
+    run.progress.stage(f"judge {stage}", len(waiting))
+    await each(waiting, judged, width=run.calls.width)
+    run.progress.done()
 
 
 def plan_more(run: Run, findings: Sequence[Finding], *, stage: str, judge_id: str) -> More:
