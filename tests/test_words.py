@@ -110,11 +110,11 @@ def test_a_stage_that_was_named_by_hand_is_no_round():
     assert "; at stage 'patched' it did so in " in first and "round" not in first
 
 
-def test_a_stage_after_the_rounds_is_not_told_with_their_comparison():
+def test_a_stage_after_the_rounds_is_not_told_with_their_comparison_and_gate():
     named = DATA.scorecards[-1].model_copy(update={"stage": "patched"})
-    first = headline(DATA.model_copy(update={"scorecards": (*DATA.scorecards, named)}))[0]
-    assert "at stage 'patched' it did so in" in first and "paired" not in first
-    assert "paired fall" in headline(DATA)[0]
+    first, second = headline(DATA.model_copy(update={"scorecards": (*DATA.scorecards, named)}))
+    assert "at stage 'patched' it did so in" in first and "paired" not in first and "gate" not in second
+    assert "paired fall" in headline(DATA)[0] and "the gate" in headline(DATA)[1]
 
 
 def test_the_last_rate_has_its_number_too_and_what_was_left_unscored():

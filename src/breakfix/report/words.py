@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from breakfix.estimates import Comparison, Estimate, Scorecard
-from breakfix.report.data import ReportData
+from breakfix.estimates import Comparison, Estimate, GateDecision, Scorecard
+from breakfix.report.data import ReportData, RoundResult
 from breakfix.standings import BY_ERRORS
 from breakfix.wording import counted
 
@@ -113,7 +113,8 @@ def _harm_sentence(data: ReportData, first: Scorecard, last: Scorecard) -> str:
         return f"{opening}; {_since(data)} none of {counted(after.unscored, 'conversation')} could be scored."
     unknown = f" ({after.unscored} more could not be scored)" if after.unscored else ""
     text = f"{opening}; {_since(data)} it did so in {_with_interval(after)} of {after.n:,}{unknown}"
-    change = _primary(data.rounds[-1].comparisons) if data.rounds and data.rounds[-1].stage == last.stage else None
+    done = _round_of(data, last)
+    change = _primary(done.comparisons) if done else None
     if change is None or change.difference is None:
         return text + "."
     direction = "fall" if change.difference < 0 else "rise"
@@ -168,18 +169,23 @@ def _cost_sentence(data: ReportData, first: Scorecard, last: Scorecard) -> str:
         parts.append(f"refuses {_with_interval(over)} of harmless requests{earlier}")
     if border is not None and border.value is not None:
         parts.append(f"answers {_with_interval(border)} of borderline ones")
-    decision = data.rounds[-1].gate if data.rounds else None
+    done = _round_of(data, last)
+    decision = done.gate if done else None
     gate = {"passed": "the gate passed it", "failed": "the gate failed it", "cannot_tell": "the gate cannot tell"}
     text = "It " + " and ".join(parts) if parts else ""
     if decision is None:
         return text + "." if text else ""
-    ruling = gate[decision.verdict] + _open_rules(data)
+    ruling = gate[decision.verdict] + _open_rules(decision)
     return f"{text}; {ruling}." if text else f"{ruling[:1].upper()}{ruling[1:]}."
 
 
-def _open_rules(data: ReportData) -> str:
-    decision = data.rounds[-1].gate
-    if decision is None or decision.verdict == "passed":
+def _round_of(data: ReportData, last: Scorecard) -> RoundResult | None:
+    """Give the last round, where it led to the last scorecard: of a stage measured after it, it says nothing."""
+    return data.rounds[-1] if data.rounds and data.rounds[-1].stage == last.stage else None
+
+
+def _open_rules(decision: GateDecision) -> str:
+    if decision.verdict == "passed":
         return ""
     broken = [rule.rule for rule in decision.rules if rule.verdict == decision.verdict]
     return f" on: {'; '.join(broken)}"
