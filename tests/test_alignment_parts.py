@@ -1,6 +1,8 @@
 """Parts of post-training: what is trained on, in which order, with which pad token, and LoRA's frozen ground."""
 
+import inspect
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from breakfix.alignment.checkpoints import StagePlan, last_checkpoint, make_ready
 from breakfix.alignment.dpo import dpo_config, train_dpo
 from breakfix.alignment.preflight import margin_at_start, settle_pad
-from breakfix.alignment.recipes import recipe_names, resolve_recipe
+from breakfix.alignment.recipes import LOSSES, recipe_names, resolve_recipe
 from breakfix.alignment.rows import UNMASKED, order_rows, prepare_examples, prepare_pairs, supervise
 from breakfix.alignment.sft import train_sft
 from breakfix.alignment.training import finish_weights
@@ -257,3 +259,21 @@ def test_an_unknown_recipe_names_the_nearest():
     assert {"mini", "small", "medium"} <= set(recipe_names())
     with pytest.raises(SettingsError, match="Did you mean 'medium'"):
         resolve_recipe(AlignSettings(recipe="medum"))
+
+
+@pytest.mark.parametrize(
+    ("dpo", "expected"),
+    [
+        ({"loss": ["ipo"]}, "names 1 loss and align.dpo.loss_weights 2"),
+        ({"loss": ["sigmiod", "sft"]}, "Unknown loss 'sigmiod'.*Did you mean 'sigmoid'"),
+    ],
+)
+def test_losses_that_cannot_be_trained_are_refused_before_sft_begins(dpo, expected):
+    with pytest.raises(SettingsError, match=expected):
+        resolve_recipe(AlignSettings.model_validate({"dpo": dpo}))
+    assert not resolve_recipe(AlignSettings.model_validate({"dpo": {**dpo, "enabled": False}})).dpo.enabled
+
+
+def test_the_losses_are_those_of_trl():
+    trainer = inspect.getsource(pytest.importorskip("trl.trainer.dpo_trainer"))
+    assert set(re.findall(r'loss_type == "(\w+)"', trainer)) == set(LOSSES)

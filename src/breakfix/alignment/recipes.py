@@ -6,8 +6,15 @@ from typing import Any, cast
 import yaml
 from pydantic import ValidationError
 
-from breakfix.errors import SettingsError, nearest
-from breakfix.settings import AlignSettings
+from breakfix.errors import SettingsError, nearest, nearest_of_few
+from breakfix.settings import AlignSettings, DpoSettings
+from breakfix.wording import counted
+
+LOSSES = (
+    "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired",
+    "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm",
+)  # fmt: skip
+"""What TRL's DPOTrainer can minimise. It would say so itself, but only once SFT is done, hours later."""
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -24,9 +31,23 @@ def resolve_recipe(settings: AlignSettings) -> AlignSettings:
     file = resources.files("breakfix") / "data" / "recipes" / f"{settings.recipe}.yaml"
     tree = _over(yaml.safe_load(file.read_text(encoding="utf-8")), settings.model_dump(exclude_unset=True))
     try:
-        return AlignSettings.model_validate({**tree, "recipe": settings.recipe})
+        resolved = AlignSettings.model_validate({**tree, "recipe": settings.recipe})
     except ValidationError as error:
         raise SettingsError(f"Recipe {settings.recipe!r} with these settings: {error.errors()[0]['msg']}.") from None
+    _check_losses(resolved.dpo)
+    return resolved
+
+
+def _check_losses(dpo: DpoSettings) -> None:
+    if not dpo.enabled:
+        return
+    if len(dpo.loss) != len(dpo.loss_weights):
+        raise SettingsError(
+            f"align.dpo.loss names {counted(len(dpo.loss), 'loss')} and align.dpo.loss_weights"
+            f" {len(dpo.loss_weights)}. Give one weight a loss."
+        )
+    if unknown := [name for name in dpo.loss if name not in LOSSES]:
+        raise SettingsError(f"Unknown loss {unknown[0]!r} (align.dpo.loss). {nearest_of_few(unknown[0], LOSSES)}")
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,8 @@ def freeze(rows: Rows, folder: Path, *, about: Mapping[str, Any] | None = None) 
     if not rows.pairs and not rows.examples:
         raise DataError(
             "No training row is left after screening, so there is nothing to freeze. "
-            "Give seed data (curate.sources), or attack with a larger redteam.budget."
+            "Give data of your own (--sources FILE), or find failures to repair first: breakfix redteam, with a larger "
+            "--budget where it found none."
         )
     name = digest([list(map(_pair_row, rows.pairs)), list(map(_example_row, rows.examples))])
     home = folder / name[:16]
