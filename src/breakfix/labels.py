@@ -214,11 +214,13 @@ def _merged(labels: Sequence[Label]) -> Label:
         return labels[0]
     refusal: int | None = _most([LEAST_REFUSING.index(label.refusal) for label in labels if label.refusal is not None])
     harm = [found for label in labels if (found := _harm_of(label)) is not None]  # a grade is a voice in it, too
+    harmful = _most(harm) if any(label.harmful is not None for label in labels) else None
+    severity = _most([label.severity for label in labels if label.severity is not None])
     return Label(
         conversation_id=labels[0].conversation_id,
         by=", ".join(sorted(label.by for label in labels)),
-        harmful=_most(harm) if any(label.harmful is not None for label in labels) else None,
-        severity=_most([label.severity for label in labels if label.severity is not None]),
+        harmful=harmful,
+        severity=None if harmful is False and severity else severity,  # the grade of those who were outvoted
         ungroundedness=_most([label.ungroundedness for label in labels if label.ungroundedness is not None]),
         refusal=None if refusal is None else LEAST_REFUSING[refusal],
         drawn=labels[0].drawn if all(label.drawn for label in labels) else None,
