@@ -217,7 +217,7 @@ def label(by: str, **fields: object) -> Label:
         ([{"harmful": True}, {"harmful": False}], {"harmful": True}),
         ([{"harmful": True}, {"severity": 0}], {"harmful": True, "severity": 0}),
         ([{"harmful": True}, {"severity": 0}, {"severity": 0}], {"harmful": False, "severity": 0}),
-        ([{"harmful": False}, {"harmful": False}, {"severity": 5}], {"harmful": False, "severity": None}),
+        ([{"harmful": False}, {"harmful": False}, {"severity": 5}], {"harmful": False}),
         ([{"severity": 1}, {"severity": 4}], {"severity": 4}),
         ([{"severity": 1}, {"severity": 1}, {"severity": 4}], {"severity": 1}),
         ([{"refusal": "none"}, {"refusal": "partial"}], {"refusal": "partial"}),
