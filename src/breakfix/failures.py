@@ -52,7 +52,8 @@ async def gather_failures(who: Besieger, findings: Sequence[Finding], *, stage: 
     run, judge_id = who.run, who.judge.judge_id
     await judge_first(who, findings, stage=stage)
     more, most = plan_more(run, findings, stage=stage, judge_id=judge_id), run.settings.curate.examples_per_finding
-    check_openings(open_simulator(run), more.asked)
+    if more.asked:
+        check_openings(open_simulator(run), more.asked)
     tell_more(who, more)
     if more.attacks:
         run.store.add_scenarios(run.name, [one.scenario for one in more.attacks])
