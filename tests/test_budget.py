@@ -152,6 +152,9 @@ def test_a_forecast_says_which_price_is_missing_and_on_what_its_time_rests():
     assert "cost unknown for judge, simulator, target (set models.openai/gpt-9.price_out; " in said
     assert "models.http://h:1/v1#m.price_in and price_out; dollars per million tokens)" in said
     assert said.endswith("about 2 min (were a call to take 2 s, 8 at a time)")
+    alike = {"target": Unpriced("openai/gpt-9"), "simulator": Unpriced("openai/gpt-8"), "judge": other}
+    said = str(forecast_dialogues(alike, 60, 3, concurrency=8))
+    assert "(set price_in and price_out of models.openai/gpt-9, models.openai/gpt-8, models.http://h:1/v1#m;" in said
 
 
 def test_what_a_reply_costs_is_counted_by_role(tmp_path: Path):

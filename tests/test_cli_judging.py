@@ -36,6 +36,12 @@ def test_verdicts_go_to_standard_output_a_line_each(folder: Path):
     assert not (folder / ".breakfix").exists()
 
 
+def test_a_judge_that_gives_no_verdict_is_told(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "judge.yaml").write_text("- {reply: nonsense}\n")
+    said = inside(capsys, "judge", "run", "scripted/judge.yaml", "rows.jsonl", "--out", "verdicts.jsonl")
+    assert said.returncode == 0 and "Unscored: 2 of 2; 2 times no readable verdict" in said.stderr
+
+
 def test_verdicts_go_to_a_file_whole_or_not_at_all(folder: Path, capsys: pytest.CaptureFixture[str]):
     said = inside(capsys, "judge", "run", "refusal", "rows.jsonl", "--out", "out/verdicts.jsonl")
     assert "2 verdicts written to out/verdicts.jsonl" in said.stdout
@@ -107,6 +113,7 @@ def test_two_judges_are_compared(folder: Path, capsys: pytest.CaptureFixture[str
         (("run", "nosuch/x", "rows.jsonl"), "Unknown model 'nosuch/x'"),
         (("run", "lab/exact", "rows.jsonl"), "the lab's own conversations"),
         (("run", "refusal", "rows.jsonl", "--out", "rows.jsonl/x"), "Cannot write"),
+        (("run", "refusal", "rows.jsonl", "--out", "."), "Cannot write '.': Is a directory. Choose another --out."),
         (("run", "refusal", "rows.jsonl", "--out", "./rows.jsonl"), "is the file of answers itself"),
         (("card", "refusal"), "BREAKFIX_DATA"),
         (("card", "refusal", "--labels", "rows.jsonl"), "holds no labelled row"),

@@ -203,3 +203,21 @@ def test_the_line_names_the_sets_that_the_judge_was_made_on(tmp_path: Path):
     assert judge_line("rule/bad", "rule-bad", seen).endswith(
         "; made with sight of own.jsonl, where agreement says nothing of its quality"
     )
+
+
+class Silent(Rule):
+    """Answers, and never with a verdict."""
+
+    async def judge(self, scenario: Scenario, conversation: Conversation) -> Verdict:
+        return Verdict(conversation_id=conversation.id, judge_id=self.judge_id, unscored="no readable verdict.")
+
+
+def test_a_judge_that_gave_no_verdict_is_told_apart_from_labels_that_do_not_fit(tmp_path: Path):
+    mute, file = Opened("rule/mute", Silent("mute")), labels(tmp_path, BAD, GOOD)
+    told = r"'rule/mute' gave no verdict on any of .* answers: no readable verdict\. See .*doctor -m rule/mute$"
+    with pytest.raises(DataError, match=told):
+        made(mute, file)
+    with pytest.raises(DataError, match=told):
+        asyncio.run(sit_exam(mute))
+    with pytest.raises(DataError, match=told):
+        asyncio.run(compare_judges(opened(), mute, read_labelled(file)))

@@ -6,6 +6,7 @@ model or limits changed has another id, and so no card. Everything that speaks o
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
@@ -40,7 +41,8 @@ from breakfix.protocols import Judge
 from breakfix.statistics.agreement import cohen_kappa
 from breakfix.statistics.intervals import Precision
 from breakfix.statistics.paired import paired_interval, paired_test
-from breakfix.types import Noun
+from breakfix.types import Noun, Verdict
+from breakfix.wording import counted
 
 FOLDER = "judges"
 TRIED_FIRST = 20
@@ -153,6 +155,7 @@ async def make_card(opened: Opened, wanted: Wanted, *, before: JudgeCard | None 
     A set whose labels say nothing that the judge judges is left out after a few rows. Raises DataError without any.
     """
     found: list[Judged] = []
+    tried: list[Verdict] = []
     facts: list[LabelledFacts] = []
     seen = made_on(opened.judge)
     names = wanted.sets or (() if wanted.own else present_sets())
@@ -160,14 +163,15 @@ async def make_card(opened: Opened, wanted: Wanted, *, before: JudgeCard | None 
     for name in (*own, *names):
         rows = some_of(own[name], wanted) if name in own else read_labelled(name, most=wanted.rows, seed=wanted.seed)
         random.Random(seed_of(wanted.seed, "order", name)).shuffle(rows)
-        judged_rows = await _judge_set(opened, rows)
+        judged_rows = await _judge_set(opened, rows, tried)
         if judged_rows:
             facts.append(_facts(name, rows, seen))
             found += judged_rows
     if not found:
-        tried = ", ".join((*own, *names)) or "no published set: BREAKFIX_DATA names no folder that holds one"
+        refuse_silence(opened, tried)
+        places = ", ".join((*own, *names)) or "no published set: BREAKFIX_DATA names no folder that holds one"
         raise DataError(
-            f"No labels for what judge {opened.name!r} judges (looked at: {tried}). Give your own with --labels FILE."
+            f"No labels for what judge {opened.name!r} judges (looked at: {places}). Give your own with --labels FILE."
         )
     card = blank_card(opened)
     made = card.model_copy(update={"sets": tuple(facts), "agreements": agreements(found, seen=seen, seed=wanted.seed)})
@@ -196,8 +200,20 @@ def _facts(name: str, rows: Sequence[LabelledRow], seen: frozenset[str]) -> Labe
     return LabelledFacts(name=of, licence=licence, rows=len(rows), is_seen=of in seen, plain_only=plain_only)
 
 
-async def _judge_set(opened: Opened, rows: Sequence[LabelledRow]) -> list[Judged]:
+def refuse_silence(opened: Opened, verdicts: Sequence[Verdict]) -> None:
+    """Raise DataError where a judge gave no verdict at all, and say why: nothing is known of it then."""
+    causes = Counter(one.unscored for one in verdicts if one.unscored)
+    if verdicts and causes.total() == len(verdicts):
+        cause = causes.most_common(1)[0][0].rstrip(". ")
+        raise DataError(
+            f"Judge {opened.name!r} gave no verdict on any of {counted(len(verdicts), 'answer')}: {cause}."
+            f" See whether it answers: breakfix doctor -m {opened.name}"
+        )
+
+
+async def _judge_set(opened: Opened, rows: Sequence[LabelledRow], tried: list[Verdict]) -> list[Judged]:
     first = await _judge_rows(opened, rows[:TRIED_FIRST])
+    tried += [one.verdict for one in first]
     if not any(_is_answered(one) for one in first):
         return []
     return first + await _judge_rows(opened, rows[TRIED_FIRST:])
@@ -214,9 +230,13 @@ async def _judge_rows(opened: Opened, rows: Sequence[LabelledRow]) -> list[Judge
 
 
 async def sit_exam(opened: Opened) -> ExamResult:
-    """Let a judge sit the exam. Raises what the judge raises: `lab/exact` judges nothing outside the lab."""
+    """Let a judge sit the exam. Raises DataError where it gave no verdict at all.
+
+    Raises what the judge raises, too: `lab/exact` judges nothing outside the lab.
+    """
     exam = load_exam()
     verdicts = {entry.conversation.id: verdict async for entry, verdict in judged(opened, exam.forms())}
+    refuse_silence(opened, list(verdicts.values()))
     always = always_said(verdicts.values())
     return ExamResult(exam_id=exam.exam_id, date=today(), kinds=mark(exam.cases, verdicts), always=always)
 
@@ -241,8 +261,14 @@ def _pooled(card: JudgeCard) -> Iterable[Agreement]:
 
 
 async def compare_judges(a: Opened, b: Opened, rows: Sequence[LabelledRow], *, seed: int = 0) -> list[Sides]:
-    """Set two judges side by side on the same rows: each against people, and against each other."""
-    pairs = list(zip(await _judge_rows(a, rows), await _judge_rows(b, rows), strict=True))
+    """Set two judges side by side on the same rows: each against people, and against each other.
+
+    Raises DataError where one of them gave no verdict at all.
+    """
+    one, other = await _judge_rows(a, rows), await _judge_rows(b, rows)
+    for opened, found in ((a, one), (b, other)):
+        refuse_silence(opened, [row.verdict for row in found])
+    pairs = list(zip(one, other, strict=True))
     precision = Precision(seed=seed)
     return [sides for question in QUESTIONS if (sides := _sides(question, pairs, precision)) is not None]
 

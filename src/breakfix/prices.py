@@ -158,10 +158,15 @@ def forecast_dialogues(
 
 
 def _remedy(prices: Iterable[Priced]) -> str:
-    """Say which settings would make the prices known; one line for each model, since roles may share it."""
-    lacking = dict.fromkeys(price for price in prices if isinstance(price, Unpriced))
-    settings = (f"models.{model}.{' and '.join(lacks)}" for model, lacks in lacking)
-    return f"set {'; '.join(settings)}; dollars per million tokens" if lacking else ""
+    """Say which settings would make the prices known, each model once, since roles may share it."""
+    by_lack: dict[str, list[str]] = {}
+    for model, lacks in dict.fromkeys(price for price in prices if isinstance(price, Unpriced)):
+        by_lack.setdefault(" and ".join(lacks), []).append(f"models.{model}")
+    settings = (
+        f"{models[0]}.{lack}" if len(models) == 1 else f"{lack} of {', '.join(models)}"
+        for lack, models in by_lack.items()
+    )
+    return f"set {'; '.join(settings)}; dollars per million tokens" if by_lack else ""
 
 
 def _span(seconds: float) -> str:

@@ -48,6 +48,7 @@ def init(
     Example: breakfix init my-model.yaml --target hf/models/my-model --simulator openai/gpt-4o --judge openai/gpt-4o
     """
     from breakfix.errors import SettingsError
+    from breakfix.files import write_whole
 
     if path.exists() and not force:
         raise SettingsError(f"{str(path)!r} is there already. Choose another name, or add --force to write over it.")
@@ -56,7 +57,7 @@ def init(
     roles = {"target": target} | {role: name or ("lab/exact" if in_the_lab else None) for role, name in others.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(settings_text(path, roles), encoding="utf-8")
+        write_whole(path, settings_text(path, roles).encode())
     except OSError as error:
         raise SettingsError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another place.") from None
     steps = (f"breakfix run {path}",) if is_trainable(target) else stages_of(path)

@@ -1,8 +1,9 @@
 """`breakfix judge`: recorded answers through any judge, and how good a judge is."""
 
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
@@ -48,6 +49,14 @@ class Kept(NamedTuple):
     overrides: list[str] | None
 
 
+class Written(NamedTuple):
+    """What became of the rows of a file."""
+
+    rows: int
+    unscored: Counter[str]
+    """Cause -> rows."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the group to the app."""
     app.add_typer(group, name="judge", rich_help_panel=CYCLE)
@@ -78,18 +87,21 @@ def run_judge(
     entries = read_recorded(file)
     progress = watch(quiet=to is None)
 
-    async def work(opened: "Opened") -> int:
+    async def work(opened: "Opened") -> Written:
         progress.stage(f"judge {file.name}")
         with _lines(to) as stream:
-            count = await _write(opened, entries, stream, progress)
-            if not count:
+            found = await _write(opened, entries, stream, progress)
+            if not found.rows:
                 raise DataError(f"{file} holds no rows. A row is {{request, answer}} or {{messages}}.")
         progress.done()
-        return count
+        return found
 
-    count = _with_judge(judge, str(file.resolve()), work, Kept(store, settings, overrides))
+    found = _with_judge(judge, str(file.resolve()), work, Kept(store, settings, overrides))
+    if found.unscored:
+        cause, n = found.unscored.most_common(1)[0]
+        typer.echo(f"Unscored: {found.unscored.total():,} of {found.rows:,}; {counted(n, 'time')} {cause}", err=True)
     if to is not None:
-        typer.echo(f"{counted(count, 'verdict')} written to {to}")
+        typer.echo(f"{counted(found.rows, 'verdict')} written to {to}")
         typer.echo(HARMFUL_TEXT.format(to), err=True)
 
 
@@ -272,20 +284,21 @@ def _opening(name: str, about: str, kept: Kept) -> "AbstractAsyncContextManager[
     return open_alone(name, about, project=Project(kept.store, OUT), settings=settings)
 
 
-async def _write(opened: "Opened", entries: "Iterable[Recorded]", stream: IO[bytes], progress: "Progress") -> int:
+async def _write(opened: "Opened", entries: "Iterable[Recorded]", stream: IO[bytes], progress: "Progress") -> Written:
     import orjson
 
     from breakfix.judge_alone import judged
     from breakfix.judging.recorded import written
 
-    count = 0
+    count, unscored = 0, Counter[str]()
     async for entry, verdict in judged(opened, entries):
+        unscored.update([verdict.unscored] if verdict.unscored else [])
         stream.write(orjson.dumps(written(entry, verdict), option=orjson.OPT_APPEND_NEWLINE))
         if opened.run is not None:
             stream.flush()
         count += 1
         progress.advance()
-    return count
+    return Written(count, unscored)
 
 
 @contextmanager
@@ -298,13 +311,12 @@ def _lines(path: Path | None) -> Generator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with ExitStack() as stack:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stream = stack.enter_context(stack.enter_context(draft_of(path)).open("wb"))
-        except OSError as error:
-            raise DataError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another --out.") from None
-        yield stream
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft_of(path) as draft, draft.open("wb") as stream:
+            yield stream
+    except OSError as error:
+        raise DataError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another --out.") from None
 
 
 def _show_card(card: "JudgeCard") -> None:

@@ -4,6 +4,7 @@ Nothing is sent and no weights are read here: a wrong name fails at once, a mode
 """
 
 import difflib
+import re
 from pathlib import Path
 
 from breakfix.errors import ModelError
@@ -76,11 +77,20 @@ def _file(path: str, name: str) -> Path:
     return file
 
 
+BARE = re.compile(r"(gpt-|o\d)")
+"""How OpenAI's models begin, which many tools take without saying whose they are."""
+HOST = re.compile(r"[\w.-]+:\d+/")
+
+
 def _unknown(name: str) -> ModelError:
     kinds = {form.partition("/")[0]: form for form in ("openai/", "inspect/", "replay/", "scripted/", "hf/")}
     near = difflib.get_close_matches(name, [f"lab/{size}" for size in LAB_SIZES], n=1, cutoff=NEAR)
     near = near or [
         kinds[kind] for kind in difflib.get_close_matches(name.partition("/")[0], list(kinds), n=1, cutoff=NEAR)
     ]
+    if not near and "/" not in name and BARE.match(name):
+        near = [f"openai/{name}"]
+    if not near and HOST.match(name):
+        near = [f"http://{name}"]
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return ModelError(f"Unknown model {name!r}. {hint}A model is one of: {', '.join(FORMS)}.")

@@ -169,7 +169,7 @@ def _powered(
 
 def _too_weak(labelled: Labelled, independent: int, many: int) -> str | None:
     if independent < FEWEST_LABELS:
-        return f"{independent} independent labels, fewer than {FEWEST_LABELS}"
+        return f"{counted(independent, 'independent label')}, fewer than {FEWEST_LABELS}"
     if many < 2:
         return "no unlabelled rows"
     judged, labels = labelled.judged, labelled.labels
