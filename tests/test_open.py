@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from breakfix.errors import DataError, ModelError
 from breakfix.models.keys import Address, Key, host_address, key_refused, openai_address, proxy_for
 from breakfix.models.open import open_model
 from breakfix.models.weight_files import HUB_FILES
 from breakfix.models.weights import home_folder, lab_folder
-from breakfix.settings import CallSettings, ModelSettings
+from breakfix.settings import CallSettings, ModelSettings, settings_from, without_headers
 
 PLAIN = ModelSettings()
 HOST = "http://127.0.0.1:9/v1#m"
@@ -144,6 +145,13 @@ def test_a_password_in_the_environments_address_is_not_shown_either():
     with pytest.raises(ModelError, match="must not hold a password") as refused:
         openai_address("openai/m", PLAIN, {"OPENAI_API_KEY": "s", "OPENAI_BASE_URL": "ftp://u:very-secret@h/v1"})
     assert "very-secret" not in str(refused.value)
+
+
+def test_a_header_that_an_export_hid_is_not_sent_as_it_stands():
+    text = without_headers("models: {'http://h/v1#m': {headers: {api-key: s3cret}}}")
+    settings = settings_from(yaml.safe_load(text), where="test").model_settings("http://h/v1#m")
+    with pytest.raises(ModelError, match=r"headers\.api-key was hidden .*headers\.api-key=env:NAME"):
+        host_address("http://h/v1#m", settings, {})
 
 
 def test_headers_may_come_from_the_environment():

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from breakfix.errors import ModelError
 from breakfix.secrecy import filled_query, refuse_secrets
-from breakfix.settings import ModelSettings
+from breakfix.settings import HIDDEN, ModelSettings
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_HOST = "api.openai.com"
@@ -121,6 +121,11 @@ def given_headers(name: str, settings: ModelSettings, environ: Mapping[str, str]
     """Give the headers of a model's settings, with what is to be read from the environment. Raises ModelError."""
     headers: dict[str, str] = {}
     for header, value in settings.headers.items():
+        if value == HIDDEN:
+            raise ModelError(
+                f"models.{name}.headers.{header} was hidden when its run was exported. Give it again: --set"
+                f" models.{name}.headers.{header}=env:NAME"
+            )
         if value.startswith("env:"):
             variable = value.removeprefix("env:")
             if variable not in environ:
