@@ -1,5 +1,7 @@
 """Settings: a list may be written as on the command line, and everything that is wrong in one is named."""
 
+from pathlib import Path
+
 import pytest
 
 from breakfix.errors import SettingsError
@@ -19,8 +21,28 @@ def test_a_list_may_be_written_with_commas(override: str, personas: tuple[str, .
     assert load_settings(None, [override]).measure.personas == personas
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seed: 1\nseed: 2\n", "line 2: 'seed' is there twice"),
+        ("measure:\n  turns: 2\nseed: 1\nmeasure: {samples: 2}\n", "line 4: 'measure' is there twice"),
+        ("models: {a/b: {top_p: 0.5, top_p: 0.6}}\n", "line 1: 'top_p' is there twice"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused_as_one_would_be_dropped(tmp_path: Path, text: str, said: str):
+    (tmp_path / "s.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=said):
+        load_settings(tmp_path / "s.yaml")
+
+
 def test_numbers_of_a_list_are_read_from_text():
     assert load_settings(None, ["align.dpo.loss_weights=1.0,0.5"]).align.dpo.loss_weights == (1.0, 0.5)
+
+
+def test_one_header_of_a_model_may_be_set_by_its_name():
+    key = "models.http://h.x/v1.5#m.headers.api-key"
+    settings = load_settings(None, [f"{key}=env:MINE"])
+    assert settings.model_settings("http://h.x/v1.5#m").headers == {"api-key": "env:MINE"}
 
 
 def test_text_stays_text_where_no_list_is_asked_for():

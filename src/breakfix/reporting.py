@@ -26,7 +26,8 @@ from breakfix.report.page import write_report
 from breakfix.report.published import published_about
 from breakfix.roles import harms, is_lab
 from breakfix.scorecard import outcome_of
-from breakfix.settings import dump_settings, without_headers
+from breakfix.secrecy import without_headers
+from breakfix.settings import dump_settings
 from breakfix.standings import GroupRow
 from breakfix.store.endings import attacks, conversations_of, scenarios_of, subjects
 from breakfix.store.endings import stages as stages_of

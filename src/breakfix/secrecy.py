@@ -7,7 +7,10 @@ with a secret in it is refused before anything is written down; `env:NAME` in it
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote, urlsplit
+
+import yaml
 
 from breakfix.errors import ModelError
 from breakfix.settings import HIDDEN, CycleSettings
@@ -65,6 +68,20 @@ def shown_command(words: Sequence[str]) -> str:
         for before, word in zip(["", *words], words, strict=False)
     ]
     return _FIELD.sub(lambda found: _shown_field(found[1], found[2]), " ".join(shown))
+
+
+def without_headers(text: str) -> str:
+    """Hide what a header says in a YAML text of settings that others will read, unless it is read from the environment.
+
+    Keys belong in the environment, but a header that holds one works, and a report is passed on.
+    """
+    tree: dict[str, Any] = yaml.safe_load(text) or {}
+    models: dict[str, dict[str, Any]] = tree.get("models") or {}
+    known: list[dict[str, str]] = [model.get("headers") or {} for model in models.values()]
+    for headers in known:
+        headers.update({name: HIDDEN for name, value in headers.items() if not str(value).startswith("env:")})
+    is_changed = any(HIDDEN in headers.values() for headers in known)
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True) if is_changed else text
 
 
 def _addresses(settings: CycleSettings) -> Iterator[str]:

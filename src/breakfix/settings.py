@@ -305,23 +305,10 @@ def dump_settings(settings: CycleSettings) -> str:
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 
-def without_headers(text: str) -> str:
-    """Hide what a header says in a YAML text of settings that others will read, unless it is read from the environment.
-
-    Keys belong in the environment, but a header that holds one works, and a report is passed on.
-    """
-    tree: dict[str, Any] = yaml.safe_load(text) or {}
-    models: dict[str, dict[str, Any]] = tree.get("models") or {}
-    known: list[dict[str, str]] = [model.get("headers") or {} for model in models.values()]
-    for headers in known:
-        headers.update({name: HIDDEN for name, value in headers.items() if not str(value).startswith("env:")})
-    is_changed = any(HIDDEN in headers.values() for headers in known)
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True) if is_changed else text
-
-
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        tree = yaml.safe_load(text)
     except FileNotFoundError:
         raise SettingsError(f"No settings file at {str(path)!r}. Write one with: breakfix init {path}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -335,7 +322,20 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(tree, dict):
         raise SettingsError(f"{path} must hold 'key: value' lines, not a {type(tree).__name__}.")
+    _refuse_repeats(yaml.SafeLoader(text).get_single_node(), path)
     return cast("dict[str, Any]", tree)
+
+
+def _refuse_repeats(node: yaml.Node | None, path: Path) -> None:
+    """Refuse a key that is there twice, of which YAML would take the last and drop the other, a whole group perhaps."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        if key.value in seen:
+            raise SettingsError(f"{path} line {key.start_mark.line + 1}: {key.value!r} is there twice. Remove one.")
+        seen.add(key.value)
+        _refuse_repeats(value, path)
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:
@@ -355,10 +355,11 @@ def _apply(tree: dict[str, Any], override: str) -> None:
 
 
 def _split_key(key: str) -> list[str]:
-    """Split a dotted key; a model's name (which may hold dots) stays whole: models.<name>.<setting>."""
+    """Split a dotted key; a model's name (which may hold dots) stays whole: models.<name>.<setting>[.<header>]."""
     if key.startswith("models."):
-        name, _, setting = key.removeprefix("models.").rpartition(".")
-        return ["models", name, setting]
+        model, mark, header = key.removeprefix("models.").partition(".headers.")
+        name, _, setting = model.rpartition(".")
+        return ["models", model, "headers", header] if mark else ["models", name, setting]
     return key.split(".")
 
 

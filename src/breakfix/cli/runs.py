@@ -222,7 +222,7 @@ def delete_run(
 
 
 def _plain(summary: "RunSummary") -> dict[str, object]:
-    from breakfix.settings import without_headers
+    from breakfix.secrecy import without_headers
 
     body = summary.model_dump(mode="json")
     record = body.pop("record")

@@ -23,7 +23,7 @@ from breakfix.files import draft_of
 from breakfix.identity import digest, version
 from breakfix.measured import Measurement, read_measured
 from breakfix.project import Run
-from breakfix.settings import without_headers
+from breakfix.secrecy import without_headers
 from breakfix.types import Scenario, Verdict
 
 if TYPE_CHECKING:
