@@ -10,7 +10,8 @@ from breakfix.models.keys import Address, Key, host_address, key_refused, openai
 from breakfix.models.open import open_model
 from breakfix.models.weight_files import HUB_FILES
 from breakfix.models.weights import home_folder, lab_folder
-from breakfix.settings import CallSettings, ModelSettings, settings_from, without_headers
+from breakfix.secrecy import without_headers
+from breakfix.settings import CallSettings, ModelSettings, settings_from
 
 PLAIN = ModelSettings()
 HOST = "http://127.0.0.1:9/v1#m"
