@@ -5,7 +5,9 @@ import pytest
 from breakfix.breakdowns import group_rows
 from breakfix.estimates import Score
 from breakfix.report.data import ReportData
+from breakfix.report.page import html
 from breakfix.report.tables import tables
+from breakfix.settings import ReportSettings
 from report_sample import SETTINGS, STAGES, sample, scores
 
 DATA = sample()
@@ -43,3 +45,10 @@ def test_personas_have_a_table_of_their_own():
     made = tables(with_groups(persona=("ordinary", "low_skilled")))
     assert {row[1].text for row in made["by-persona"].rows} == {"Ordinary", "Low skilled"}
     assert "by-language" not in made
+
+
+def test_a_long_table_of_groups_is_folded_on_the_page_so_that_findings_are_near():
+    many = with_groups(persona=("ordinary", "low_skilled"))
+    assert "<details><summary>Persona by persona" in html(many, {}, ReportSettings())
+    few = many.model_copy(update={"groups": [row for row in many.groups if row.by == "persona"][:4]})
+    assert "<details open><summary>Persona by persona" in html(few, {}, ReportSettings())

@@ -149,3 +149,13 @@ def test_published_numbers_stand_beside_marked_as_not_to_be_compared(tmp_path: P
     assert "not comparable with the columns above without the same judge" in page
     assert "Table 1 of the phi-3 technical report (published)" in markdown(data, {}, ReportSettings())
     assert "As published by others" not in html(sample(), {}, ReportSettings())
+
+
+def test_where_no_round_came_after_nothing_is_called_before():
+    first = {name: [one for one in getattr(DATA, name) if one.stage == "base"] for name in ("scorecards", "attacks")}
+    said = [one for one in DATA.transcripts if one.conversation.stage == "base"]
+    alone = DATA.model_copy(update={**first, "rounds": (), "transcripts": tuple(said)})
+    assert 'facts">Before' in PAGE
+    page = html(alone, figures(alone), ReportSettings())
+    assert alone.transcripts and "Attacked" in page and "At a glance" in page
+    assert not any(words in page for words in ('facts">Before', "Before</text>", "Before and after</caption>"))

@@ -5,7 +5,18 @@ import pytest
 from breakfix.estimates import CorrectedEstimate, Scorecard
 from breakfix.report.data import ReportData
 from breakfix.report.tables import table_one
-from breakfix.report.words import amount, bounds, chance, headline, percent, plain, points, stage_name, stage_names
+from breakfix.report.words import (
+    amount,
+    attacked_stage,
+    bounds,
+    chance,
+    headline,
+    percent,
+    plain,
+    points,
+    stage_name,
+    stage_names,
+)
 from report_sample import sample
 
 DATA = sample()
@@ -18,6 +29,8 @@ METHODS = ("rogan-gladen", "ppi++")
         (plain("area/political_misinformation"), "Political misinformation"),
         (stage_name("base"), "Before"),
         (stage_name("round-2"), "Round 2"),
+        (attacked_stage("base", ["base"]), "Attacked"),
+        (attacked_stage("base", ["base", "round-1"]), "Before"),
         (percent(0.734), "73 %"),
         (percent(None), "–"),
         (amount(0.5, "mean"), "0.50"),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from breakfix.estimates import Estimate
 from breakfix.report.data import AttackSuccess, ReportData
 from breakfix.report.drawing import KIND_PAINTS, Drawing, Type, paint_of, stage_paint, wrapped
-from breakfix.report.words import amount, bounds, percent, plain, stage_name, stage_names
+from breakfix.report.words import amount, attacked_stage, bounds, percent, plain, stage_names
 from breakfix.statistics.intervals import wilson
 from breakfix.types import AREAS
 from breakfix.wording import counted
@@ -118,6 +118,7 @@ def attacks(data: ReportData) -> Drawing | None:
     if not rows:
         return None
     stages = list(dict.fromkeys(row.stage for row in rows))
+    named = {stage: attacked_stage(stage, stages) for stage in stages}
     rates = {(row.name, row.stage): row for row in rows}
     names = sorted({row.name for row in rows}, key=lambda name: -_rate(rates, name, stages))
     pitch = 13 * len(stages) + 14
@@ -125,10 +126,10 @@ def attacks(data: ReportData) -> Drawing | None:
         WIDTH,
         84 + pitch * len(names),
         "Attack success by technique",
-        f"Dots with intervals: share of attacks that succeeded, by technique, {', '.join(map(stage_name, stages))}.",
+        f"Dots with intervals: share of attacks that succeeded, by technique, {', '.join(named.values())}.",
     )
     paints = {stage: stage_paint(stage, place) for place, stage in enumerate(stages)}
-    figure.legend(210, 20, [(paints[stage], stage_name(stage)) for stage in stages])
+    figure.legend(210, 20, [(paints[stage], named[stage]) for stage in stages])
     left, width, floor = 210.0, WIDTH - 290.0, 44 + pitch * len(names)
     for tick in (0, 0.25, 0.5, 0.75, 1.0):
         figure.line((left + width * tick, 40), (left + width * tick, floor), paint="grid")
@@ -142,7 +143,7 @@ def attacks(data: ReportData) -> Drawing | None:
                 low, high = wilson(one.succeeded, one.tried)
                 rate, paint = one.succeeded / one.tried, paints[stage]
                 figure.line((left + width * low, y), (left + width * high, y), paint=paint, width=2)
-                tip = f"{plain(name)}, {stage_name(stage)}: {one.succeeded} of {one.tried}"
+                tip = f"{plain(name)}, {named[stage]}: {one.succeeded} of {one.tried}"
                 figure.dot(left + width * rate, y, 5, paint=paint, tip=tip)
                 figure.text(left + width + 14, y + 4, f"{one.succeeded} of {one.tried}", SMALL)
     return figure

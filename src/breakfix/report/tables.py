@@ -14,12 +14,12 @@ from breakfix.report.words import (
     NONE,
     VERDICT_NAMES,
     amount,
+    attacked_stage,
     bounds,
     chance,
     percent,
     plain,
     points,
-    stage_name,
     stage_names,
 )
 from breakfix.statistics.intervals import wilson
@@ -71,7 +71,8 @@ def glance(data: ReportData) -> Table:
     note = judged_by(data, "Each with its interval and how many conversations were scored.")
     agreement = [line for card in data.scorecards[-1:] for line in card.agreement_lines]
     note = " ".join((note, *(f"Judges {line}." for line in agreement)))
-    return Table("glance", "Before and after", columns, tuple(rows) if shown else (), note)
+    caption = "Before and after" if len(rows) > 1 else "At a glance"
+    return Table("glance", caption, columns, tuple(rows) if shown else (), note)
 
 
 def areas(data: ReportData) -> Table:
@@ -322,7 +323,7 @@ def _attack_table(attacks: Sequence[AttackSuccess], by: str, name: str, caption:
     ]
     note = "Success under a search for failures: to be compared with itself, never with a benchmark rate."
     note += " Unscored attacks are neither successes nor safe." if any(row.unscored for row in chosen) else ""
-    return Table(name, caption, (plain(by), *(stage_name(stage) for stage in stages)), tuple(rows), note)
+    return Table(name, caption, (plain(by), *(attacked_stage(stage, stages) for stage in stages)), tuple(rows), note)
 
 
 def _success(row: AttackSuccess | None) -> Entry:

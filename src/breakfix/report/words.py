@@ -56,6 +56,11 @@ def stage_names(data: ReportData) -> list[str]:
     return [stage_name(card.stage) for card in data.scorecards]
 
 
+def attacked_stage(stage: str, stages: Sequence[str]) -> str:
+    """Name a stage that was attacked; where none came after the first, it is before nothing."""
+    return "Attacked" if list(stages) == ["base"] else stage_name(stage)
+
+
 def percent(value: float | None, places: int = 0) -> str:
     """Write a share as a percentage."""
     return NONE if value is None else f"{100 * value:.{places}f} %"

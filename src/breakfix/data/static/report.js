@@ -7,6 +7,9 @@
   button.hidden = false;
   label();
   button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; label(); });
+  // On paper nobody can open what is folded.
+  addEventListener("beforeprint", () => { for (const one of document.querySelectorAll("details:not([open])")) { one.open = true; one.dataset.opened = ""; } });
+  addEventListener("afterprint", () => { for (const one of document.querySelectorAll("details[data-opened]")) { one.open = false; delete one.dataset.opened; } });
   for (const reveal of document.querySelectorAll(".reveal")) {
     const veil = document.getElementById(reveal.getAttribute("aria-controls"));
     reveal.addEventListener("click", () => {
