@@ -31,6 +31,7 @@ def measurement(target: str, run: str = "r", stage: str = "base", found: list[Sc
         ([("hf/org/mini", "a", "base"), ("openai/big", "b", "base")], ["mini", "big"]),
         ([("http://host/v1#mini", "a", "base"), ("hf/mini", "b", "base")], ["mini (a)", "mini (b)"]),
         ([("hf/mini", "a", "base"), ("hf/mini", "a", "round-1")], ["mini (base)", "mini (round-1)"]),
+        ([("hf/lab/mini", "a", "base"), ("hf//x/round-1/dpo/weights", "a", "round-1")], ["mini", "a:round-1"]),
         ([("replay/data/all.csv", "gpt", "base"), ("replay/data/all.csv#Claude", "b", "base")], ["gpt", "Claude"]),
     ],
 )

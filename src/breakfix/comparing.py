@@ -19,6 +19,9 @@ from breakfix.report.published import published_about
 from breakfix.settings import MeasureSettings
 from breakfix.standings import Lineup
 
+WEIGHTS = "weights"
+"""The folder of a checkpoint's stage that holds what can be loaded."""
+
 
 class Wanted(NamedTuple):
     """How to compare: under which settings, and with published numbers beside or not."""
@@ -74,10 +77,15 @@ def _named(measured: Sequence[Measurement]) -> list[Candidate]:
 
 
 def _short(one: Measurement) -> str:
-    """Name a target by the end of its name: after the #, else after the last slash; a replayed file by its run."""
+    """Name a target by the end of its name: after the #, else after the last slash; a replayed file by its run.
+
+    A checkpoint by run and stage, as it is named on the command line: all their folders end alike.
+    """
     target = one.card.target
     if "#" in target:
         return target.rpartition("#")[2]
+    if target.endswith(f"/{WEIGHTS}"):
+        return f"{one.card.run}:{one.card.stage}"
     return one.card.run if target.startswith(("replay/", "scripted/")) else target.rpartition("/")[2] or one.card.run
 
 

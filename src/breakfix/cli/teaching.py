@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from breakfix.cli.session import Given, Place
     from breakfix.project import Run
+    from breakfix.settings import CycleSettings
     from breakfix.types import Checkpoint, Dataset
 
 
@@ -148,7 +149,9 @@ def align(
     from breakfix.align import align as train
 
     async def work(opened: "Run") -> "tuple[Checkpoint, str]":
-        made = await train(opened, _dataset(opened, dataset), base=base, number=number)
+        learnt = _dataset(opened, dataset)
+        opened.progress.note(_plan(opened.settings, base, learnt.id))
+        made = await train(opened, learnt, base=base, number=number)
         return made, _judge_of(opened)
 
     made, judge = in_run(whole, place, work)
@@ -158,6 +161,16 @@ def align(
     typer.echo(f"Checkpoint {made.id[:8]} ({', then '.join(made.stages)}, {made.seconds:.0f} s) lies in {made.path}")
     how = ["--run", place.run or "", "-t", f"hf/{made.path}", "--stage", f"round-{number}"]
     typer.echo(f"Measure it: {shlex.join(['breakfix', 'measure', *how, *(['--judge', judge] if judge else [])])}")
+
+
+def _plan(settings: "CycleSettings", base: str | None, dataset: str) -> str:
+    """Say what will be trained, and how: a run keeps its settings, and its target is the one that was named last."""
+    from breakfix.alignment.recipes import resolve_recipe
+
+    how = resolve_recipe(settings.align)
+    steps = [name.upper() for name, stage in (("sft", how.sft), ("dpo", how.dpo)) if stage.enabled]
+    which = f"{base} (--base)" if base else f"{settings.target} (the run's target; others: --base MODEL)"
+    return f"Training {which} on dataset {dataset[:8]}: {', then '.join(steps)}, recipe {how.recipe}, {how.method}."
 
 
 def _judge_of(opened: "Run") -> str:
