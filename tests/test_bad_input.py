@@ -137,6 +137,7 @@ def test_an_unknown_key_of_a_settings_file_is_named_with_its_file(folder: Path, 
         ('{"prompt": "a", "harm": "malwear"}\n', "mine.jsonl line 1: unknown harm 'malwear'. Did you mean 'malware'?"),
         ('{"prompt": "a", "measure": "third_party"}\n', "No scenario of jailbreak in mine.jsonl"),
         ('{"text": "a"}\n', "has the columns text, which are of no known set"),
+        ("null\n", "line 1 must be a JSON object, not null"),
     ],
 )
 def test_a_scenario_file_that_is_empty_or_broken_is_named_with_its_line(

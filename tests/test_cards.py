@@ -212,3 +212,7 @@ def test_grades_stand_beside_kappa_on_the_page():
     rows = [judged(Truth(harmful=n % 2 > 0, severity=n % 8), n, severity=n % 8) for n in range(32)]
     card = JudgeCard(judge="j", judge_id="x", parts={}, date="d", version="v", agreements=agreements(rows))
     assert "of grades 1.00" in card_page(card)
+
+
+def test_a_coefficient_of_nearly_nothing_has_no_sign():
+    assert coefficient(Share(value=-0.001, low=-0.004, high=0.2, n=9, method="m")) == "0.00 [0.00, 0.20]"

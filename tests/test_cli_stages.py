@@ -150,6 +150,9 @@ def test_a_broken_line_of_an_imported_file_is_named_by_its_number_and_nothing_is
     assert "f.jsonl, line 3: " in capsys.readouterr().err
     with pytest.raises(DataError, match="Cannot read"):
         list(read_rows(folder / "gone.jsonl", Finding))
+    (folder / "none.jsonl").touch()
+    assert run(["findings", "--run", "siege", "--import", "none.jsonl"]) == 2
+    assert "none.jsonl holds no finding" in capsys.readouterr().err
 
 
 def test_a_report_is_written_anew_from_the_store_and_leaves_the_run_as_it_was(

@@ -1,5 +1,6 @@
 """Files of rows: every shape that published sets come in, and what is wrong with a file, by row."""
 
+import csv
 import gzip
 import json
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from breakfix.errors import DataError
 from breakfix.scenarios.rows import rows_of
+from breakfix.scenarios.sources import open_sources
 from written import lines, table, whole
 
 
@@ -64,7 +66,7 @@ def test_a_row_s_place_is_file_and_number(tmp_path: Path):
         ("a.json", '{"a": 1}\n{', "line 2 is not valid JSON"),
         ("a.json", "3", "must hold a JSON list"),
         ("a.json", '{"a": 3}', "must hold a JSON list"),
-        ("a.json", "[3]", "entry 1 must be a JSON object, not a int"),
+        ("a.json", "[3]", "entry 1 must be a JSON object, not a number"),
         ("a.json", '{"A": {"b": [3]}}', "entry 1 must be a JSON object"),
         ("a.jsonl", '{"a": 1}\n[]', "line 2 must be a JSON object, not a list"),
         ("a.jsonl", '{"a": 1}\n{"a": "half a pair \\ud83d"}', "line 2: .* surrogates not allowed"),
@@ -104,5 +106,16 @@ def test_a_file_in_another_coding_says_how_to_save_it(tmp_path: Path, coding: st
 def test_a_cell_without_an_end_is_named_by_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("breakfix.scenarios.rows.MAX_CELL", 20)
     (tmp_path / "a.csv").write_text('a,b\n1,2\n1,"never closed' + "x" * 40, encoding="utf-8")
-    with pytest.raises(DataError, match="row 2: field larger"):
-        rows_of(tmp_path / "a.csv")
+    limit = csv.field_size_limit()
+    try:
+        with pytest.raises(DataError, match="row 2: field larger"):
+            rows_of(tmp_path / "a.csv")
+    finally:
+        csv.field_size_limit(limit)  # it holds for the whole process
+
+
+@pytest.mark.parametrize(("cut", "told"), [(";", "';'"), ("\t", r"'\\t'"), ("|", r"'\|'")])
+def test_a_table_that_is_cut_otherwise_says_so(tmp_path: Path, cut: str, told: str):
+    (tmp_path / "a.csv").write_text(f"prompt{cut}kind\nHello?{cut}benign\n")
+    with pytest.raises(DataError, match=f"a.csv is cut by {told}. Save it with commas"):
+        list(open_sources(str(tmp_path / "a.csv")))

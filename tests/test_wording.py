@@ -2,7 +2,7 @@
 
 import pytest
 
-from breakfix.wording import counted
+from breakfix.wording import counted, kind_of
 
 
 @pytest.mark.parametrize(
@@ -12,3 +12,11 @@ from breakfix.wording import counted
 )  # fmt: skip
 def test_a_noun_agrees_with_its_number(number: int, noun: str, text: str):
     assert counted(number, noun) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [(None, "null"), (True, "true or false"), ("a", "a text"), (3, "a number"), ([], "a list"), ({}, "an object")],
+)
+def test_a_value_is_named_as_json_calls_it(value: object, named: str):
+    assert kind_of(value) == named

@@ -26,6 +26,7 @@ from breakfix.prices import Price, PriceTable
 from breakfix.protocols import Model
 from breakfix.settings import CallSettings, ModelSettings
 from breakfix.types import Decoding, Message, Reply, Role
+from breakfix.wording import counted
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -198,7 +199,7 @@ class Line:
             tries += 1
             if tries > self.calls.settings.retries:
                 self._count(failed=1)
-                raise CallFailed(f"{trouble.cause} ({tries} tries)") from None
+                raise CallFailed(f"{trouble.cause} ({counted(tries, 'try')})") from None
             self._count(retries=1)
             await asyncio.sleep(wait_before(tries, retry_after_s=trouble.retry_after_s))
 

@@ -35,7 +35,7 @@ CAUSES_SHOWN = 20
 LONGEST_CAUSE = 140
 UNKNOWN_CAUSE = "unknown"
 FAILED = frozenset({"target-failed", "attacker-failed"})
-_TRIES = re.compile(r" \(\d+ tries\)")
+_TRIES = re.compile(r" \(\d+ tr(?:y|ies)\)")
 _QUOTATION = re.compile(r"(['\"`])(?:(?!\1).){40,}\1")
 
 

@@ -6,6 +6,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else plural(noun)}"
 
 
+def kind_of(value: object) -> str:
+    """Name what JSON calls a value, with its article: a text, a number, null."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "true or false"
+    kinds = {"str": "a text", "int": "a number", "float": "a number", "list": "a list", "dict": "an object"}
+    named = type(value).__name__
+    return kinds.get(named, f"a {named}")
+
+
 def plural(noun: str) -> str:
     """Give the plural of a noun whose plural is regular."""
     if noun.endswith("y") and noun[-2:-1] not in ("a", "e", "o"):

@@ -41,8 +41,9 @@ def coefficient(share: Share | None) -> str:
     """Write a coefficient with its interval; a dash where it is not defined."""
     if share is None or share.value is None:
         return "–"
-    bounds = f" [{share.low:.2f}, {share.high:.2f}]" if share.low is not None and share.high is not None else ""
-    return f"{share.value:.2f}{bounds}"
+    low, high = (None if end is None else round(end, 2) + 0.0 for end in (share.low, share.high))  # + 0.0: no "-0.00"
+    bounds = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
+    return f"{round(share.value, 2) + 0.0:.2f}{bounds}"
 
 
 def agreement_rows(card: JudgeCard) -> list[tuple[str, ...]]:

@@ -17,6 +17,7 @@ from breakfix.errors import DataError, unreadable
 from breakfix.identity import digest
 from breakfix.languages import code_of
 from breakfix.types import Conversation, Message, Scenario, Verdict
+from breakfix.wording import kind_of
 
 REQUEST_FIELDS = ("request", "prompt", "question", "instruction")
 ANSWER_FIELDS = ("answer", "completion", "response", "output")
@@ -103,7 +104,7 @@ def _object(line: bytes, where: str) -> Row:
         _check_text(line, where)
         raise DataError(f"{where} is not valid JSON ({error}). Correct or remove that line.") from None
     if not isinstance(row, dict):
-        raise DataError(f"{where} holds a {type(row).__name__}, not an object. Correct or remove that line.")
+        raise DataError(f"{where} holds {kind_of(cast('object', row))}, not an object. Correct or remove that line.")
     return cast("dict[str, Any]", row)
 
 
@@ -126,7 +127,7 @@ def _text(row: Row, names: tuple[str, ...], where: str) -> str:
     if name is None:
         raise DataError(f"{where} has no {names[0]!r}. A row is {{request, answer}} or {{messages}}.")
     if not isinstance(row[name], str):
-        raise DataError(f"{where}: {name!r} must be text, not a {type(row[name]).__name__}. Correct that line.")
+        raise DataError(f"{where}: {name!r} must be text, not {kind_of(row[name])}. Correct that line.")
     return row[name]
 
 

@@ -17,6 +17,7 @@ import orjson
 from breakfix.errors import CallFailed, DataError, unreadable
 from breakfix.identity import digest, file_digest
 from breakfix.types import Decoding, Message, Reply
+from breakfix.wording import kind_of
 
 PROMPT_FIELDS = ("prompt", "request", "question", "instruction")
 ANSWER_FIELDS = ("completion", "answer", "response", "output")
@@ -88,7 +89,7 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         except ValueError as error:
             raise DataError(f"{path} line {number} is not valid JSON ({error}). Correct or remove that line.") from None
         if not isinstance(row, dict):
-            raise DataError(f"{path} line {number} holds a {type(row).__name__}, not an object.")
+            raise DataError(f"{path} line {number} holds {kind_of(cast('object', row))}, not an object.")
         yield number, cast("dict[str, Any]", row)
 
 

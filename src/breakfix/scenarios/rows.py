@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import orjson
 
 from breakfix.errors import DataError, unreadable
+from breakfix.wording import kind_of
 
 Row = dict[str, Any]
 MAX_CELL = 1 << 24
@@ -140,9 +141,7 @@ def _as_row(entry: Any, place: Place) -> Row:
     if turns and all(isinstance(turn, dict) for turn in turns):
         entry = {"messages": turns}
     if not isinstance(entry, dict):
-        raise DataError(
-            f"{place} must be a JSON object, not a {type(cast('object', entry)).__name__}. Correct that line."
-        )
+        raise DataError(f"{place} must be a JSON object, not {kind_of(cast('object', entry))}. Correct that line.")
     try:
         orjson.dumps(entry)
     except TypeError as error:  # half a pair of surrogates, which JSON can hold and no text can

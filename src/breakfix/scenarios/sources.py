@@ -156,6 +156,8 @@ def _recognise(path: Path, rows: Sequence[tuple[Place, Row]]) -> PublishedSet | 
         if not known.by_name:
             return known
     if not columns & OWN_COLUMNS:
+        if len(columns) == 1 and (cut := next((mark for mark in ";\t|" if mark in min(columns)), None)):
+            raise DataError(f"{path} is cut by {cut!r}. Save it with commas, or by tabs as .tsv.")
         raise DataError(
             f"{path} has the columns {', '.join(sorted(columns))}, which are of no known set."
             " Give 'prompt' (or 'opening'), or 'objective'; or the columns of a published set."

@@ -31,6 +31,8 @@ def bring_findings(store: Store, run: str, files: Files) -> int:
     Raises DataError: a broken line, or a conversation or its scenario that is not known.
     """
     findings = [each.model_copy(update={"run": run}) for each in read_rows(files.findings, Finding)]
+    if not findings:
+        raise DataError(f"{files.findings} holds no finding. Export some: breakfix runs export RUN --rows findings")
     said = [each.model_copy(update={"run": run}) for each in _rows(files.conversations, Conversation)]
     tried = list(_rows(files.scenarios, Scenario))
     wanted = {conversation_id for each in findings for conversation_id in each.conversation_ids}
