@@ -2,9 +2,17 @@
 
 import pytest
 
-from breakfix.forecasts import forecast_cycle, forecast_measurement, forecast_more, forecast_siege, together
-from breakfix.prices import Forecast, Price, Share
+from breakfix.forecasts import (
+    forecast_cycle,
+    forecast_measurement,
+    forecast_more,
+    forecast_scenarios,
+    forecast_siege,
+    together,
+)
+from breakfix.prices import LATENCY_S, Forecast, Price, Share
 from breakfix.settings import CycleSettings, settings_from
+from breakfix.types import Scenario
 
 EVERYONE = dict.fromkeys(("target", "simulator", "judge", "attacker", "teacher"), "openai/gpt-4o")
 
@@ -20,6 +28,29 @@ def calls_of(forecast: Forecast | None) -> dict[str, int]:
 def test_a_measurement_asks_target_and_simulator_every_turn_and_the_judge_once():
     settings = planned(measure={"turns": 4})
     assert calls_of(forecast_measurement(settings, 10)) == {"target": 40, "simulator": 40, "judge": 10}
+
+
+def scenario(number: int, **more: object) -> Scenario:
+    told = {
+        "measure": "jailbreak",
+        "harm": "none",
+        "family": f"f{number}",
+        "objective": "o",
+        "source": "s",
+        "licence": "l",
+    }
+    return Scenario.model_validate({"id": f"s{number}", **told, **more})
+
+
+def test_scenarios_are_forecast_by_how_long_each_may_last_and_who_says_its_turns():
+    settings = planned(measure={"turns": 4, "samples": 2}, calls={"concurrency": 8})
+    single = [scenario(n, opening="How?", max_turns=1) for n in range(10)]
+    found = forecast_scenarios(settings, single)
+    assert calls_of(found) == {"target": 20, "judge": 20}
+    assert found is not None and (found.at_once, found.seconds) == (8, 40 * LATENCY_S / 8)
+    mixed = [*single, scenario(20), scenario(21, opening="How?", script=("And?", "So?"))]
+    assert calls_of(forecast_scenarios(settings, mixed)) == {"target": 34, "judge": 24, "simulator": 8}
+    assert forecast_scenarios(planned(**dict.fromkeys(EVERYONE, "lab/mini")), single) is None
 
 
 def test_weights_that_were_trained_here_cost_no_calls():

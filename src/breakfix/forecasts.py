@@ -4,14 +4,16 @@ Estimates by the settings alone: conversations are taken to last all their turns
 role that is played by local weights, a record or the lab costs no calls of an endpoint and is left out.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from breakfix.attacks.techniques import load_techniques, most_queries
+from breakfix.conversations.dialogue import given_turns, most_exchanges
 from breakfix.judges import models_of
 from breakfix.prices import LATENCY_S, MESSAGE_TOKENS, Forecast, Price, PriceTable, Share, Unpriced, forecast_dialogues
 from breakfix.roles import role_name
 from breakfix.settings import CycleSettings
-from breakfix.types import Role
+from breakfix.types import Role, Scenario
 
 ENDPOINTS = ("openai/", "http://", "https://", "inspect/")
 MORE_TRIES = 2
@@ -24,6 +26,24 @@ def forecast_measurement(settings: CycleSettings, conversations: int, *, is_trai
     if not prices:
         return None
     return forecast_dialogues(prices, conversations, settings.measure.turns, concurrency=settings.calls.concurrency)
+
+
+def forecast_scenarios(settings: CycleSettings, chosen: Sequence[Scenario]) -> Forecast | None:
+    """Estimate a measurement of these very scenarios: many last one exchange only, and some ask no simulator.
+
+    None where no endpoint is asked.
+    """
+    measured = settings.measure
+    limits = [(most_exchanges(each, measured.turns), len(given_turns(each))) for each in chosen]
+    alike = Counter((limit, given >= limit) for limit, given in limits)
+    whole: Forecast | None = None
+    for (limit, is_given), n in alike.items():
+        part = {"measure": measured.model_copy(update={"turns": limit}), **({"simulator": None} if is_given else {})}
+        whole = together(whole, forecast_measurement(settings.model_copy(update=part), n * measured.samples))
+    if whole is None:
+        return None
+    at_once = min(settings.calls.concurrency, max(1, len(chosen) * measured.samples))
+    return whole._replace(seconds=whole.calls * LATENCY_S / at_once, at_once=at_once)
 
 
 def forecast_siege(settings: CycleSettings, *, is_trained: bool = False) -> Forecast | None:

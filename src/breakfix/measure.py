@@ -15,7 +15,7 @@ from breakfix.conversations.dialogue import converse
 from breakfix.errors import BudgetSpent, SettingsError
 from breakfix.estimates import Score, Scorecard
 from breakfix.files import write_whole
-from breakfix.forecasts import forecast_measurement
+from breakfix.forecasts import forecast_scenarios
 from breakfix.identity import digest
 from breakfix.judges import facts_of, read_concord
 from breakfix.measured import MEASURED, Measurement, by_people, measured_on, with_causes
@@ -72,7 +72,7 @@ async def measure(
     if stage == "base":
         known["target_id"] = under_test.target_id
     run.store.save_run(run.name, status="running", **known)
-    if forecast := forecast_measurement(run.settings, len(chosen) * run.settings.measure.samples):
+    if forecast := forecast_scenarios(run.settings, chosen):
         run.progress.note(f"Forecast for {stage}: {forecast}.")
     scores = await hold(run, under_test, chosen, simulator=simulator, judge=judge, stage=stage)
     if role_name(run.settings, "judge") == REFUSAL and any(one.by_people for one in scores):

@@ -97,7 +97,7 @@ async def converse(
     simulated user has done, or when either side fails.
     """
     dialogue = Dialogue(scenario, line.thread(scenario.id, sample))
-    limit = scenario.max_turns or (len(given_turns(scenario)) if scenario.script else max_turns)
+    limit = most_exchanges(scenario, max_turns)
     cause: str | None = None
     try:
         stopped = await take_turns(dialogue, simulator.begin(scenario, sample), limit)
@@ -135,6 +135,11 @@ async def take_turns(dialogue: Dialogue, user: SimulatedUser, limit: int) -> str
         if await dialogue.send(text) is None:
             return dialogue.stopped or "failed"
     return "turns"
+
+
+def most_exchanges(scenario: Scenario, max_turns: int) -> int:
+    """Say how many exchanges a scenario's conversation may have where the settings give `max_turns`."""
+    return scenario.max_turns or (len(given_turns(scenario)) if scenario.script else max_turns)
 
 
 def given_turns(scenario: Scenario) -> tuple[str, ...]:
