@@ -382,7 +382,7 @@ def _advice(said: str, path: str) -> str | None:
     if "not a database" in said or "malformed" in said:
         return f"{path!r} is not a breakfix store, or is damaged ({said}). Move it away, or give another with --store."
     if "I/O error" in said:
-        return f"The store {path!r} cannot be used ({said}). Make room if the disk is full, and run the same command again."
+        return f"The store {path!r} cannot be used ({said}). Free some disk, and run the same command again."
     return None
 
 
