@@ -11,7 +11,7 @@ import pytest
 from breakfix.alignment.checkpoints import StagePlan, last_checkpoint, make_ready
 from breakfix.alignment.dpo import dpo_config, train_dpo
 from breakfix.alignment.preflight import margin_at_start, settle_pad
-from breakfix.alignment.recipes import LOSSES, recipe_names, resolve_recipe
+from breakfix.alignment.recipes import LOSSES, recipe_names, resolve_recipe, set_over
 from breakfix.alignment.rows import UNMASKED, order_rows, prepare_examples, prepare_pairs, supervise
 from breakfix.alignment.sft import train_sft
 from breakfix.alignment.training import finish_weights
@@ -253,6 +253,16 @@ def test_every_recipe_is_valid_and_what_is_set_goes_over_it(name):
     changed = resolve_recipe(AlignSettings(recipe=name, sft=SftSettings(epochs=7)))
     assert changed.sft == settings.sft.model_copy(update={"epochs": 7})
     assert changed.dpo == settings.dpo
+
+
+def test_what_is_set_over_a_recipe_is_named_and_what_repeats_it_is_not():
+    said = {"recipe": "mini", "max_length": 384, "sft": {"epochs": 2}, "dpo": {"loss": ["ipo"], "loss_weights": [1]}}
+    assert set_over(AlignSettings.model_validate(said)) == [
+        "align.sft.epochs=2.0",
+        'align.dpo.loss=["ipo"]',
+        "align.dpo.loss_weights=[1.0]",
+    ]
+    assert set_over(AlignSettings()) == []
 
 
 def test_an_unknown_recipe_names_the_nearest():

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from breakfix.errors import BreakfixError, BudgetSpent, ModelError
+from breakfix.errors import BreakfixError, BudgetSpent, ModelError, StoreError
 from breakfix.pacing import TryAgain
 from breakfix.progress import Silent
 from breakfix.project import Project, changes_of, open_run, run_name
-from breakfix.settings import settings_from
+from breakfix.settings import load_settings, settings_from
 from breakfix.store.store import Store
 from breakfix.types import Checkpoint, Decoding, Message, Reply
 from fake_model import FakeModel, user
@@ -93,11 +93,16 @@ def test_what_a_model_remarked_on_is_still_known_when_the_report_is_written(tmp_
 
 
 async def ended(
-    tmp_path: Path, target: str, error: BreakfixError | None = None, progress: Noting | None = None
+    tmp_path: Path,
+    target: str,
+    error: BreakfixError | None = None,
+    *,
+    progress: Noting | None = None,
+    stage: str = "base",
 ) -> None:
     """Ask once in a run of a target; end with an error."""
     settings = settings_from({"name": "x", "target": target}, where="test")
-    async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress) as run:
+    async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress, stage=stage) as run:
         await run.calls.line(FakeModel(), "simulator").thread(target).ask([user("a")])
         if error:
             raise error
@@ -136,16 +141,46 @@ def test_a_refused_command_leaves_a_run_that_had_no_settings_without_any(tmp_pat
     assert (sorted(path.name for path in folder.iterdir()) if folder.exists() else []) == files
 
 
-def test_weights_that_the_run_trained_are_no_other_settings(tmp_path: Path):
+def with_weights(tmp_path: Path) -> str:
+    """Begin a run of lab/mini and let it have trained a checkpoint; give that one's name."""
     asyncio.run(ended(tmp_path, "lab/mini"))
-    made, facts = str(tmp_path / "dpo" / "weights"), {"parent_id": "p", "dataset_id": "d", "settings_id": "s"}
+    made = str(tmp_path / "dpo" / "weights")
+    ids = {"id": "c", "parent_id": "p", "dataset_id": "d", "settings_id": "s"}
     with Store.open(tmp_path / "s") as store:
-        store.add_checkpoint("x", Checkpoint(id="c", path=made, stages=("dpo",), curves={}, **facts))
-        store.save_run("x", status="done", targets={"t": "lab/mini"})
+        store.add_checkpoint("x", Checkpoint.model_validate({**ids, "path": made, "stages": ("dpo",), "curves": {}}))
+    return f"hf/{made}"
+
+
+@pytest.mark.parametrize("other", ["checkpoint", "openai/other"])
+def test_the_runs_target_stays_while_another_model_is_measured_as_a_stage(tmp_path: Path, other: str):
+    trained = with_weights(tmp_path)
     progress = Noting()
-    for target in (f"hf/{made}", "lab/mini"):
-        asyncio.run(ended(tmp_path, target, progress=progress))
-    assert progress.notes == []
+    target = trained if other == "checkpoint" else other
+    asyncio.run(ended(tmp_path, target, progress=progress, stage="round-1"))
+    with Store.open(tmp_path / "s") as store:
+        record = store.run("x")
+    saved = load_settings(tmp_path / "r" / "x" / "settings.yaml")
+    assert (record.target, saved.target, progress.notes) == ("lab/mini", "lab/mini", [])
+    assert "target: lab/mini\n" in record.settings
+
+
+def test_a_run_that_begins_with_a_later_stage_is_about_what_it_names(tmp_path: Path):
+    asyncio.run(ended(tmp_path, "hf/given", stage="round-1"))
+    with Store.open(tmp_path / "s") as store:
+        assert store.run("x").target == "hf/given"
+
+
+def test_what_a_run_trained_is_not_its_base(tmp_path: Path):
+    trained = with_weights(tmp_path)
+    with pytest.raises(StoreError, match=r"was trained in run 'x'.*--stage round-1"):
+        asyncio.run(ended(tmp_path, trained))
+    with Store.open(tmp_path / "s") as store:
+        assert (store.run("x").target, store.run("x").status) == ("lab/mini", "done")
+
+
+def test_another_target_at_the_base_is_said_to_be_one(tmp_path: Path):
+    asyncio.run(ended(tmp_path, "lab/mini"))
+    progress = Noting()
     asyncio.run(ended(tmp_path, "hf/elsewhere", progress=progress))
     assert "begun with other settings (target: lab/mini before, hf/elsewhere now)" in progress.notes[0]
 

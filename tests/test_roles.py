@@ -1,12 +1,15 @@
 """Roles: settings of a model that nobody plays are remarked on, and those of any that somebody plays are not."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from breakfix.roles import unused_models
-from breakfix.settings import load_settings
+from breakfix.roles import open_target, unused_models
+from breakfix.settings import ModelSettings, load_settings
 from commands import inside
+from fake_model import FakeModel
 
 KEY = "api_key_env=MYKEY"
 
@@ -38,3 +41,25 @@ def test_the_remark_stands_before_what_a_command_does(tmp_path: Path, capsys: py
     words = ("-t", "lab/mini", "--measures", "refusal", "-n", "1", "--set", f"models.lab/mni.{KEY}")
     said = inside(capsys, "measure", *words, *place)
     assert said.returncode == 0 and "Did you mean 'lab/mini'?" in said.stderr
+
+
+@pytest.mark.parametrize(("target", "prompt"), [("hf/made", "Be kind."), ("hf/another", None)])
+def test_a_checkpoint_that_is_named_on_the_line_is_asked_as_the_target_it_came_from(target: str, prompt: str | None):
+    asked: list[ModelSettings] = []
+
+    def line(_model: object, _role: str, settings: ModelSettings) -> object:
+        asked.append(settings)
+        return SimpleNamespace(identity="i", decoding="d")
+
+    def is_checkpoint(name: str) -> bool:
+        return name == "hf/made"
+
+    run: Any = SimpleNamespace(
+        settings=load_settings(None, [f"target={target}", "judge=refusal", "models.hf/first.system_prompt=Be kind."]),
+        is_checkpoint=is_checkpoint,
+        fixed_target=lambda: "hf/first",
+        model=FakeModel,
+        calls=SimpleNamespace(line=line),
+    )
+    open_target(run)
+    assert [settings.system_prompt for settings in asked] == [prompt]

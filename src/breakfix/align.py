@@ -18,6 +18,9 @@ from breakfix.models.weights import lab_folder
 from breakfix.project import Run
 from breakfix.types import Checkpoint, Dataset
 
+PLACE = 3
+"""Last parts of a path that tell weights apart, wherever a run's folder lies: round-1-0123abcd/dpo/weights."""
+
 
 async def align(run: Run, dataset: Dataset, *, base: str | None = None, number: int = 1) -> Checkpoint:
     """Train the weights of a model by name (None: the run's target) on a dataset: SFT, then DPO."""
@@ -26,7 +29,7 @@ async def align(run: Run, dataset: Dataset, *, base: str | None = None, number: 
     name = base or run.settings.target or ""
     folder = weights_of(name)
     settings = run.settings.align
-    key = digest(dataset.id, settings, name if base is None else Path(folder).name)[:8]
+    key = digest(dataset.id, settings, name if base is None else folder.parts[-PLACE:])[:8]
     out = run.folder / "checkpoints" / f"round-{number}-{key}"
     await run.forget(name)
     stop = Event()

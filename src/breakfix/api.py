@@ -55,7 +55,7 @@ def measure(
     settings: CycleSettings, *, project: Project = HERE, stage: str = "base", progress: Progress | None = None
 ) -> Scorecard:
     """Measure the settings' target on its sealed scenarios."""
-    found = _in_run(settings, project, progress, lambda run: measure_run(run, stage=stage))
+    found = _in_run(settings, project, progress, lambda run: measure_run(run, stage=stage), stage=stage)
     return found.card
 
 
@@ -63,7 +63,7 @@ def redteam(
     settings: CycleSettings, *, project: Project = HERE, stage: str = "base", progress: Progress | None = None
 ) -> list[Finding]:
     """Attack the settings' target within its query budget; give the findings, best ranked first."""
-    siege = _in_run(settings, project, progress, lambda run: redteam_run(run, stage=stage))
+    siege = _in_run(settings, project, progress, lambda run: redteam_run(run, stage=stage), stage=stage)
     return list(siege.findings)
 
 
@@ -75,7 +75,7 @@ def curate(
     async def work(run: Run) -> Dataset:
         return await curate_run(run, run.store.findings(run.name, state="open"), stage=stage)
 
-    return _in_run(settings, project, progress, work)
+    return _in_run(settings, project, progress, work, stage=stage)
 
 
 def align(
@@ -98,10 +98,15 @@ def report(settings: CycleSettings, *, project: Project = HERE, progress: Progre
 
 
 def _in_run(
-    settings: CycleSettings, project: Project, progress: Progress | None, work: Callable[[Run], Awaitable[T]]
+    settings: CycleSettings,
+    project: Project,
+    progress: Progress | None,
+    work: Callable[[Run], Awaitable[T]],
+    *,
+    stage: str = "base",
 ) -> T:
     async def whole() -> T:
-        async with open_run(project, settings, progress=progress) as run:
+        async with open_run(project, settings, stage=stage, progress=progress) as run:
             return await work(run)
 
     return _aside(whole) if _is_in_loop() else asyncio.run(whole())

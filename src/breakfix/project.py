@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 
 SETTINGS = "settings.yaml"
+BASE = "base"
+"""The stage of the run's target as it was before anything was trained."""
 LONGEST_SLUG = 40
 MEASURING = re.compile(r"(?:target|simulator|judge|seed)$|(?:measure|models)[.]")
 """Settings that bear on what was measured."""
@@ -97,6 +99,11 @@ class Run:
         made = self.store.checkpoints(self.name)
         return any(folder == Path(path).resolve() for each in made for path in (each.path, *each.stage_paths.values()))
 
+    def fixed_target(self) -> str:
+        """Name the model that this run is about: its record's, whatever model one command measures as another stage."""
+        known = self.store.run(self.name).target if self.store.is_known(self.name) else None
+        return known or self.settings.target or ""
+
     async def forget(self, name: str) -> None:
         """Free one model's weights or connections before the next is loaded."""
         if model := self._models.pop(name, None):
@@ -110,12 +117,20 @@ class Run:
 
 @asynccontextmanager
 async def open_run(
-    project: Project, settings: CycleSettings, *, progress: Progress | None = None, reuse: str | None = None
+    project: Project,
+    settings: CycleSettings,
+    *,
+    stage: str = BASE,
+    progress: Progress | None = None,
+    reuse: str | None = None,
 ) -> AsyncGenerator[Run]:
     """Open the run that the settings name, for this process alone; what was done is kept whatever happens.
 
-    Raises StoreError: a store of a newer version, a run that another process holds, no room on the disk; ModelError: a
-    key in a model's URL, before it can be written down.
+    `stage` is what the work is about. At the base the settings' target is the run's, the model to be fixed; at another
+    stage it is that stage's alone, and a run that has a target keeps it.
+
+    Raises StoreError: a store of a newer version, a run that another process holds, no room on the disk, what the run
+    trained as its base; ModelError: a key in a model's URL, before it can be written down.
     """
     from breakfix.store.store import Store
 
@@ -128,7 +143,11 @@ async def open_run(
         run.progress = progress or run.progress
         before = None if is_new else store.run(name)
         held = 0 if is_new else store.count(name)
-        _begin(run, before)
+        try:
+            _begin(run, before, stage)
+        except StoreError:
+            journal.close()
+            raise
         status, is_bare = "interrupted", False
         try:
             yield run
@@ -232,28 +251,34 @@ def _leave_as_it_was(run: Run, before: "RunRecord", usage: Usage) -> None:
         run.folder.rmdir()
 
 
-def _of_one_line(run: Run, before: "RunRecord") -> CycleSettings:
-    """Give the settings with the target as it was, where it gives way to weights trained here, or these to it again."""
-    was, now = before.target or "", run.settings.target or ""
-    is_back = run.is_checkpoint(was) and now in before.targets.values()
-    return run.settings.model_copy(update={"target": was}) if run.is_checkpoint(now) or is_back else run.settings
+def _kept(run: Run, before: "RunRecord | None", stage: str) -> CycleSettings:
+    """Give the settings as the run keeps them. Raises StoreError for a checkpoint of this run as its base."""
+    target = run.settings.target or ""
+    if stage == BASE and run.is_checkpoint(target):
+        raise StoreError(
+            f"{target!r} was trained in run {run.name!r}, and {BASE!r} is the model that it was trained from."
+            " Give it a stage of its own, as in --stage round-1."
+        )
+    own = before.target if before and stage != BASE else None
+    return run.settings.model_copy(update={"target": own}) if own else run.settings
 
 
-def _changed(run: Run, before: "RunRecord") -> list[str]:
+def _changed(kept: CycleSettings, before: "RunRecord") -> list[str]:
     """Name what differs from the run's settings before; the first judge of a run is no other one."""
-    changed = changes_of(before.settings, dump_settings(_of_one_line(run, before)))
+    changed = changes_of(before.settings, dump_settings(kept))
     return [one for one in changed if before.judge_id or not one.startswith("judge: None ")]
 
 
-def _begin(run: Run, before: "RunRecord | None") -> None:
-    if before is not None and (changed := _changed(run, before)):
+def _begin(run: Run, before: "RunRecord | None", stage: str) -> None:
+    kept = _kept(run, before, stage)
+    if before is not None and (changed := _changed(kept, before)):
         run.progress.note(
             f"Run {run.name} was begun with other settings ({'; '.join(changed)}). What it holds stays and counts on;"
             " for a measurement apart, give another --run."
         )
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(run.folder / SETTINGS, dump_settings(run.settings).encode())
+        write_whole(run.folder / SETTINGS, dump_settings(kept).encode())
     except OSError as error:
         raise StoreError(
             f"Cannot write to {str(run.folder)!r}: {error.strerror}. Give another place with --out."
@@ -262,7 +287,7 @@ def _begin(run: Run, before: "RunRecord | None") -> None:
     run.store.save_run(
         run.name,
         status="running",
-        settings=dump_settings(run.settings),
+        settings=dump_settings(kept),
         command=command,
-        target=run.settings.target or "",
+        target=kept.target or "",
     )

@@ -104,7 +104,8 @@ def open_target(run: Run, name: str | None = None) -> Target:
             f"{EXACT!r} knows the truth about the lab's own models only, not about {name!r}."
             " Name a model for simulator and judge."
         )
-    known = run.settings.model_settings(name) if name in run.settings.models else run.settings.model_settings(original)
+    first = run.fixed_target() if run.is_checkpoint(name) else original
+    known = run.settings.model_settings(name if name in run.settings.models else first)
     model = run.model(name, known)
     line = run.calls.line(model, "target", known)
     return Target(name, line, digest(line.identity, line.decoding, known.system_prompt))

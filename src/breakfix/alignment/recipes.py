@@ -1,5 +1,7 @@
 """Recipes: packaged training settings by model size, under whatever the user sets himself."""
 
+import json
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any, cast
 
@@ -36,6 +38,23 @@ def resolve_recipe(settings: AlignSettings) -> AlignSettings:
         raise SettingsError(f"Recipe {settings.recipe!r} with these settings: {error.errors()[0]['msg']}.") from None
     _check_losses(resolved.dpo)
     return resolved
+
+
+def set_over(settings: AlignSettings) -> list[str]:
+    """Name what settings change of their recipe, as `align.` keys and values. Raises SettingsError."""
+    mine = resolve_recipe(settings).model_dump(mode="json")
+    given = resolve_recipe(AlignSettings(recipe=settings.recipe)).model_dump(mode="json")
+    return _changes(given, mine, "align.")
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], above: str) -> list[str]:
+    found: list[str] = []
+    for key, value in after.items():
+        if isinstance(value, dict):
+            found += _changes(before[key], cast("dict[str, Any]", value), f"{above}{key}.")
+        elif before[key] != value:
+            found.append(f"{above}{key}={json.dumps(value)}")
+    return found
 
 
 def _check_losses(dpo: DpoSettings) -> None:

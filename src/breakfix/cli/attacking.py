@@ -116,7 +116,7 @@ def redteam(
 
     name = whole.name or run_name(whole)
 
-    siege = in_run(whole, place, lambda opened: besiege(opened, stage=stage, number=number))
+    siege = in_run(whole, place, lambda opened: besiege(opened, stage=stage, number=number), stage=stage)
     if as_json:
         print_json({"run": name, "stage": stage, **_told(siege)})
     else:

@@ -123,7 +123,7 @@ def _measure(settings: "CycleSettings", place: "Place", stage: str, *, as_json: 
     from breakfix.cli.session import in_run
     from breakfix.measure import measure as measure_target
 
-    found = in_run(settings, place, lambda opened: measure_target(opened, stage=stage))
+    found = in_run(settings, place, lambda opened: measure_target(opened, stage=stage), stage=stage)
     paths = {"scorecard": place.out / found.card.run / "scorecard.json", "store": place.store}
     if as_json:
         print_json(result_of(found.card, paths))

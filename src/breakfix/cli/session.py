@@ -51,15 +51,15 @@ def resume(place: Place) -> Place:
     return place._replace(run=record.run)
 
 
-def in_run(settings: "CycleSettings", place: Place, work: "Callable[[Run], Awaitable[T]]", *, quiet: bool = False) -> T:
-    """Open the run, do the work, close it whatever happens."""
+def in_run(settings: "CycleSettings", place: Place, work: "Callable[[Run], Awaitable[T]]", *, stage: str = "base") -> T:
+    """Open the run for work on a stage of its target, do the work, close it whatever happens."""
 
     async def whole() -> T:
         from breakfix.project import Project, open_run
         from breakfix.roles import unused_models
 
         project = Project(place.store, place.out)
-        async with open_run(project, settings, progress=watch(quiet=quiet), reuse=place.reuse) as run:
+        async with open_run(project, settings, stage=stage, progress=watch(), reuse=place.reuse) as run:
             for line in unused_models(settings):
                 run.progress.note(line)
             return await work(run)

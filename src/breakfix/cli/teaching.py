@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from breakfix.cli.session import Given, Place
     from breakfix.project import Run
-    from breakfix.settings import CycleSettings
     from breakfix.types import Checkpoint, Dataset
 
 
@@ -94,7 +93,7 @@ def curate(
         findings = opened.store.findings(opened.name, state="open")
         return await make(opened, findings, target=target, stage=stage, number=number)
 
-    dataset = in_run(whole, place, work)
+    dataset = in_run(whole, place, work, stage=stage)
     if as_json:
         print_json({"run": place.run, "dataset": dataset})
         return
@@ -150,11 +149,11 @@ def align(
 
     async def work(opened: "Run") -> "tuple[Checkpoint, str]":
         learnt = _dataset(opened, dataset)
-        opened.progress.note(_plan(opened.settings, base, learnt.id))
+        opened.progress.note(_plan(opened, base, learnt.id))
         made = await train(opened, learnt, base=base, number=number)
         return made, _judge_of(opened)
 
-    made, judge = in_run(whole, place, work)
+    made, judge = in_run(whole, place, work, stage=f"round-{number}")
     if as_json:
         print_json({"run": place.run, "checkpoint": made})
         return
@@ -163,14 +162,19 @@ def align(
     typer.echo(f"Measure it: {shlex.join(['breakfix', 'measure', *how, *(['--judge', judge] if judge else [])])}")
 
 
-def _plan(settings: "CycleSettings", base: str | None, dataset: str) -> str:
-    """Say what will be trained, and how: a run keeps its settings, and its target is the one that was named last."""
-    from breakfix.alignment.recipes import resolve_recipe
+def _plan(opened: "Run", base: str | None, dataset: str) -> str:
+    """Say what will be trained, and how: a run keeps its settings, those of earlier commands too."""
+    from breakfix.alignment.recipes import resolve_recipe, set_over
 
+    settings = opened.settings
     how = resolve_recipe(settings.align)
     steps = [name.upper() for name, stage in (("sft", how.sft), ("dpo", how.dpo)) if stage.enabled]
-    which = f"{base} (--base)" if base else f"{settings.target} (the run's target; others: --base MODEL)"
-    return f"Training {which} on dataset {dataset[:8]}: {', then '.join(steps)}, recipe {how.recipe}, {how.method}."
+    named = settings.target if settings.target != opened.fixed_target() else None
+    which = f"{base} (--base)" if base else f"{named} (--target)" if named else ""
+    which = which or f"{settings.target} (the run's target; others: --base MODEL)"
+    line = f"Training {which} on dataset {dataset[:8]}: {', then '.join(steps)}, recipe {how.recipe}, {how.method}"
+    own = ", ".join(set_over(settings.align))
+    return f"{line}, with {own}." if own else f"{line}."
 
 
 def _judge_of(opened: "Run") -> str:
