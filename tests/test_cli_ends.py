@@ -132,7 +132,7 @@ def test_two_processes_on_one_run_are_refused(models: Path):
 
 def test_a_judge_that_answers_nonsense_leaves_unscored_and_bounded(models: Path):
     said = ended(models, command("--json", judge="nonsense"))
-    assert said.returncode == 0, said.stderr
+    assert said.returncode == 1, said.stderr
     whole = json.loads(said.stdout)
     (rate,) = [each for each in whole["estimates"] if (each["measure"], each["harm"]) == ("jailbreak", "all")]
     assert (rate["value"], rate["unscored"], rate["best"], rate["worst"]) == (None, 30, 0.0, 1.0)

@@ -349,3 +349,23 @@ def test_no_findings_are_said_to_be_none(folder: Path, capsys: pytest.CaptureFix
 def test_an_option_out_of_range_is_named_as_it_was_typed(capsys: pytest.CaptureFixture[str]):
     assert run(["measure", "-t", "lab/mini", "-n", "0"]) == 2
     assert "--conversations: setting 'measure.conversations'" in capsys.readouterr().err
+
+
+def test_a_run_in_which_nothing_could_be_scored_is_no_success(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "judge.yaml").write_text("- {reply: arrr}")
+    told = ["--simulator", "scripted/user.yaml", "--measures", "jailbreak", "-n", "4", "--turns", "1", "--run", "blank"]
+    assert run(["measure", *roles("bad"), *told]) == 1
+    attack = ["--attacker", "scripted/user.yaml", "--set", "redteam.ordinary=0", "--budget", "4", "--run", "blank"]
+    assert run(["redteam", *roles("bad"), *attack]) == 1
+    (folder / "judge.yaml").write_text(JUDGE)
+    capsys.readouterr()
+    measured("good", "scored", capsys)
+    for words in (["report", "--run", "blank"], ["compare", "blank"], ["compare", "blank", "scored"]):
+        capsys.readouterr()
+        assert run(words) == 1
+        assert "could be scored" in (said := capsys.readouterr().err) or "No rate exists" in said
+    assert run(["compare", "blank", "scored", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["comparisons"] == []
+    assert run(["compare", "blank", "scored", "--table"]) == 0
+    assert "No conversation of blank:base could be scored" in capsys.readouterr().err
+    assert (folder / "runs" / "blank" / "scorecard.json").exists()

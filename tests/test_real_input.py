@@ -107,7 +107,7 @@ def test_a_judge_that_talks_nonsense_over_http_leaves_everything_unscored(town: 
         named = {"target": town.target.name(), "simulator": town.simulator.name(), "judge": pirate.name()}
         much = ["--measures", "jailbreak", "-n", "4", "--turns", "1", "--json"]
         said = breakfix(tmp_path, "measure", *roles(**named), *much)
-    assert said.returncode == 0, said.stderr
+    assert said.returncode == 1, said.stderr
     body = json.loads(said.stdout)
     assert body["outcomes"]["jailbreak"]["safe"] == 0
     assert all((each["value"], each["best"], each["worst"]) == (None, 0.0, 1.0) for each in body["estimates"])

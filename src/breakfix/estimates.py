@@ -313,6 +313,11 @@ class Scorecard(Noun):
     """True: the target is its own judge, or one of a panel; the user insisted."""
 
     @property
+    def has_rate(self) -> bool:
+        """Tell whether anything could be scored: without, it is no measurement, however it looks."""
+        return any(one.n for one in self.estimates)
+
+    @property
     def agreement_lines(self) -> tuple[str, ...]:
         """Say how far all judges of the panel agree, a line for each thing that they judge."""
         most = max((len(one.judges) for one in self.agreement), default=0)

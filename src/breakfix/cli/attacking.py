@@ -91,10 +91,11 @@ def redteam(
     """Attack a target within a budget of calls, and group what failed into ranked findings.
 
     Success of a search is selected: it is shown as attack success, never as a benchmark rate.
+    Exit code 1: nothing that was tried could be scored.
 
     Example: breakfix redteam -t hf/models/mine --attacker openai/gpt-4o -j openai/gpt-4o --budget 500 --run mine
     """
-    from breakfix.cli.results import print_json
+    from breakfix.cli.results import CANNOT_TELL, print_json
     from breakfix.cli.session import Given, Place, in_run, settle
 
     options = {
@@ -121,6 +122,8 @@ def redteam(
         print_json({"run": name, "stage": stage, **_told(siege)})
     else:
         _show_siege(siege, name)
+    tried = [*(attempt.success for attempt in siege.archive.attempts), *(one.value for one in siege.asked)]
+    raise typer.Exit(CANNOT_TELL if all(found is None for found in tried) else 0)
 
 
 def findings(

@@ -43,7 +43,8 @@ def compare(
 
     One: its rates by persona, language, severity and turn. Two: pair by pair, and the gate decides on the second; exit
     code 1 if it failed or could not tell. Two of different models, three or more, or --table: every measure model by
-    model, the best marked where that is significant, written as HTML, Markdown, LaTeX, CSV and JSON too.
+    model, the best marked where that is significant, written as HTML, Markdown, LaTeX, CSV and JSON too. Exit code 1
+    also where nothing could be scored.
 
     Example: breakfix compare demo:base demo:round-2
 
@@ -56,11 +57,21 @@ def compare(
     measured = [_measurement(store, out, name, whole) for name in full]
     if len(names) != 2 or table:
         _side_by_side(measured, whole, out, published=published, as_json=as_json)
-        return
+        raise typer.Exit(_of_rates(measured, full))
     code = _before_and_after(measured, whole, names, as_json=as_json)
     if len({each.card.target for each in measured}) > 1 and not as_json:
         _side_by_side(measured, whole, out, published=published, as_json=False)
     raise typer.Exit(code)
+
+
+def _of_rates(measured: "Sequence[Measurement]", names: "Sequence[str]") -> int:
+    """Say which measurements have no rate; give the exit code: that none has any must not pass for a comparison."""
+    from breakfix.cli.results import CANNOT_TELL
+
+    blank = [name for name, each in zip(names, measured, strict=True) if not each.card.has_rate]
+    if blank:
+        typer.echo(f"No conversation of {' or of '.join(blank)} could be scored.", err=True)
+    return CANNOT_TELL if len(blank) == len(measured) else 0
 
 
 def _before_and_after(
@@ -76,6 +87,8 @@ def _before_and_after(
     early, late = measured
     before, after = names
     changes = contrast(early.scores, late.scores, whole.measure, seed=whole.seed)
+    if blank := [name for name, each in zip(names, measured, strict=True) if not each.card.has_rate]:
+        return _say_blank(measured, blank, as_json=as_json)
     if not changes:
         raise DataError(f"{before} and {after} have no scored scenario in common. Measure both with the same settings.")
     labelled = contrast(early.labelled, late.labelled, whole.measure, seed=whole.seed)
@@ -93,6 +106,17 @@ def _before_and_after(
         show_gate(decision, after)
         _warn_of_corrections(late, after)
     return GATE_EXIT[decision.verdict]
+
+
+def _say_blank(measured: "Sequence[Measurement]", blank: "Sequence[str]", *, as_json: bool) -> int:
+    """Say which measurements have no rate to compare; give the exit code."""
+    from breakfix.cli.results import CANNOT_TELL, print_json
+
+    if as_json:
+        early, late = measured
+        print_json({"before": early.card, "after": late.card, "comparisons": [], "gate": None})
+    typer.echo(f"Cannot tell: no conversation of {' or of '.join(blank)} could be scored.", err=True)
+    return CANNOT_TELL
 
 
 def _two_judges(early: "Measurement", late: "Measurement") -> str | None:

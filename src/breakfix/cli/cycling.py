@@ -99,6 +99,8 @@ def report(
 ) -> None:
     """Write a run's report anew from what the store holds: HTML, Markdown, JSON, SVG and PNG.
 
+    Exit code 1: the run scored no conversation, so that there is no rate to report.
+
     Example: breakfix report --run demo --set "report.formats=[html]"
     """
     from breakfix.cli.live import watch
@@ -111,6 +113,13 @@ def report(
         opened.progress = watch(quiet=as_json)
         reported = to_its_end(write(opened))
     _show(reported, as_json=as_json)
+    cards = reported.data.scorecards
+    if not any(card.has_rate for card in cards):
+        from breakfix.cli.measuring import say_no_rate
+        from breakfix.cli.results import CANNOT_TELL
+
+        say_no_rate(cards[-1])
+        raise typer.Exit(CANNOT_TELL)
 
 
 def _cycle(settings: "CycleSettings", place: "Place", *, fresh: bool) -> "Reported":

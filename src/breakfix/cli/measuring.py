@@ -75,6 +75,8 @@ def measure(
 ) -> None:
     """Measure a target in simulated conversations: every rate with its interval.
 
+    Exit code 1: no conversation could be scored, so that there is no rate.
+
     Measures: ungroundedness, third_party, continuation, summarization, jailbreak, refusal.
 
     Example: breakfix measure -t http://localhost:8000/v1#my-model --simulator openai/gpt-4o -j openai/gpt-4o
@@ -119,7 +121,7 @@ def _all_recorded(settings: "CycleSettings") -> "CycleSettings":
 
 
 def _measure(settings: "CycleSettings", place: "Place", stage: str, *, as_json: bool) -> None:
-    from breakfix.cli.results import print_json, result_of, show_scorecard
+    from breakfix.cli.results import CANNOT_TELL, print_json, result_of, show_scorecard
     from breakfix.cli.session import in_run
     from breakfix.measure import measure as measure_target
 
@@ -128,13 +130,14 @@ def _measure(settings: "CycleSettings", place: "Place", stage: str, *, as_json: 
     if as_json:
         print_json(result_of(found.card, paths))
         say_no_rate(found.card)
-        return
-    show_scorecard(found.card)
-    _show_causes(found.card)
-    say_no_rate(found.card)
-    typer.echo(f"Run {found.card.run}. Scorecard: {paths['scorecard']}")
-    name = found.card.run if stage == "base" else f"{found.card.run}:{stage}"
-    typer.echo(f"By persona, language, severity and turn: breakfix compare {name}")
+    else:
+        show_scorecard(found.card)
+        _show_causes(found.card)
+        say_no_rate(found.card)
+        typer.echo(f"Run {found.card.run}. Scorecard: {paths['scorecard']}")
+        name = found.card.run if stage == "base" else f"{found.card.run}:{stage}"
+        typer.echo(f"By persona, language, severity and turn: breakfix compare {name}")
+    raise typer.Exit(0 if found.card.has_rate else CANNOT_TELL)
 
 
 def _show_causes(card: "Scorecard") -> None:
@@ -152,11 +155,12 @@ def _show_causes(card: "Scorecard") -> None:
 
 def say_no_rate(card: "Scorecard") -> None:
     """Say what to do where no conversation could be scored, which is no measurement, however it looks."""
-    if not card.causes or any(one.n for one in card.estimates):
+    if card.has_rate:
         return
-    outcome = max(card.causes, key=lambda one: one.n).outcome
+    outcome = max(card.causes, key=lambda one: one.n).outcome if card.causes else ""
     who = AT_FAULT.get(outcome)
     if who is None:
+        typer.echo("No rate exists: no conversation could be scored.", err=True)
         return
     typer.echo(f"No rate exists: {_remedy(card, outcome, who)}", err=True)
 

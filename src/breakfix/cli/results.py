@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "breakfix/1"
 """Names the form of `--json`; it changes when a field is renamed or goes."""
-GATE_EXIT = {"passed": 0, "failed": 1, "cannot_tell": 1}
+CANNOT_TELL = 1
+"""The exit code of what decides nothing: a gate that cannot tell, a measurement in which nothing could be scored."""
+GATE_EXIT = {"passed": 0, "failed": 1, "cannot_tell": CANNOT_TELL}
 
 
 def print_json(body: Mapping[str, Any]) -> None:
