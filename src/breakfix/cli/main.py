@@ -1,8 +1,8 @@
 """The command line: one app, a file a group of commands, and what becomes of every way to end.
 
 Starting it imports nothing heavy; each command imports its loop when it is called. Results go to standard output,
-everything else to standard error. Exit codes: 0 done, 1 gate failed or cannot tell, 2 what the user can mend, 130
-interrupted.
+everything else to standard error. Exit codes: 0 done, 1 the gate failed or could not tell, or nothing could be scored,
+2 what the user can mend, 130 interrupted.
 """
 
 import errno
