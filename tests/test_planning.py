@@ -56,6 +56,19 @@ def test_the_cost_is_what_measure_would_forecast():
     assert cost.calls == forecast_dialogues({"target": None}, 100, 3, concurrency=16).calls == 300
 
 
+def test_single_requests_cost_one_exchange_each_and_what_cannot_be_read_all_its_turns(tmp_path: Path):
+    rows = [{"prompt": f"How do I bake loaf {n}?", "measure": "jailbreak", "max_turns": 1} for n in range(5)]
+    rows += [{"prompt": f"And roll {n}?", "measure": "jailbreak", "max_turns": 2} for n in range(5)]
+    (tmp_path / "mine.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    wanted = {"measures": ["jailbreak"], "scenarios": [str(tmp_path / "mine.jsonl")], "turns": 5}
+    everyone = dict.fromkeys(("target", "simulator", "judge"), "openai/gpt-4o")
+    cost = cost_of(settings_from({**everyone, "measure": wanted}, where="test"), 100)
+    assert cost is not None and (cost.conversations, cost.calls) == (100, 50 * 2 + 50 * (2 + 2 + 1))
+    (tmp_path / "mine.jsonl").unlink()
+    most = cost_of(settings_from({**everyone, "measure": wanted}, where="test"), 100)
+    assert most is not None and most.calls == 100 * (5 + 5 + 1) and "cannot be read" in most.said
+
+
 @pytest.mark.parametrize("target", ["lab/mini", "hf/some/folder", "replay/some.jsonl", None])
 def test_what_no_endpoint_is_asked_for_costs_nothing(target: str | None):
     assert cost_of(CycleSettings(target=target), 100) is None

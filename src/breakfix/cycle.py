@@ -19,7 +19,7 @@ from breakfix.measure import measure, sealed_scenarios
 from breakfix.measured import Measurement
 from breakfix.personas import load_personas
 from breakfix.project import Run
-from breakfix.redteam import redteam
+from breakfix.redteam import ordinary_scenarios, redteam
 from breakfix.reporting import Reported, report
 from breakfix.retest import retest
 from breakfix.roles import open_attacker, open_judge, open_simulator, open_target, open_teacher
@@ -85,10 +85,11 @@ def look_ahead(run: Run) -> None:
 
 def look_at_cost(run: Run) -> None:
     """Say what the whole cycle may ask of endpoints, and foresee its stages, before it asks anything."""
-    conversations = len(sealed_scenarios(run)) * run.settings.measure.samples
-    if forecast := forecast_cycle(run.settings, conversations):
+    measured = sealed_scenarios(run)
+    asked = ordinary_scenarios(run, "dev", run.settings.redteam.ordinary)
+    if forecast := forecast_cycle(run.settings, measured, asked):
         run.progress.note(f"Forecast for the cycle, at most: {forecast}.")
-    run.progress.ahead(whole_cycle(run.settings, conversations))
+    run.progress.ahead(whole_cycle(run.settings, len(measured) * run.settings.measure.samples))
 
 
 def refuse_blindness(before: Measurement) -> None:

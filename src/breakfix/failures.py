@@ -117,7 +117,7 @@ def tell_more(who: Besieger, more: More) -> None:
     )
     queries = sum(most_queries(one.technique, run.settings.redteam.max_turns) for one in more.attacks)
     is_trained = who.target.name != run.settings.target
-    if forecast := forecast_more(run.settings, queries, talks, is_trained=is_trained):
+    if forecast := forecast_more(run.settings, queries, more.asked, is_trained=is_trained):
         run.progress.note(f"Forecast for these, at most: {forecast}.")
 
 

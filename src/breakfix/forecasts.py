@@ -1,6 +1,6 @@
 """Forecasts: what a measurement, a red team or a whole cycle will ask of endpoints, before it starts.
 
-Estimates by the settings alone: conversations are taken to last all their turns, and messages to be of one length. A
+Upper bounds: conversations are taken to last as long as each scenario lets them, and messages to be of one length. A
 role that is played by local weights, a record or the lab costs no calls of an endpoint and is left out.
 """
 
@@ -28,10 +28,12 @@ def forecast_measurement(settings: CycleSettings, conversations: int, *, is_trai
     return forecast_dialogues(prices, conversations, settings.measure.turns, concurrency=settings.calls.concurrency)
 
 
-def forecast_scenarios(settings: CycleSettings, chosen: Sequence[Scenario]) -> Forecast | None:
+def forecast_scenarios(
+    settings: CycleSettings, chosen: Sequence[Scenario], *, times: float = 1, is_trained: bool = False
+) -> Forecast | None:
     """Estimate a measurement of these very scenarios: many last one exchange only, and some ask no simulator.
 
-    None where no endpoint is asked.
+    `times` is how often all are held, or, of a few that stand for more, how many more. None where no endpoint is asked.
     """
     measured = settings.measure
     limits = [(most_exchanges(each, measured.turns), len(given_turns(each))) for each in chosen]
@@ -39,15 +41,18 @@ def forecast_scenarios(settings: CycleSettings, chosen: Sequence[Scenario]) -> F
     whole: Forecast | None = None
     for (limit, is_given), n in alike.items():
         part = {"measure": measured.model_copy(update={"turns": limit}), **({"simulator": None} if is_given else {})}
-        whole = together(whole, forecast_measurement(settings.model_copy(update=part), n * measured.samples))
+        held = round(n * measured.samples * times)
+        whole = together(whole, forecast_measurement(settings.model_copy(update=part), held, is_trained=is_trained))
     if whole is None:
         return None
-    at_once = min(settings.calls.concurrency, max(1, len(chosen) * measured.samples))
+    at_once = min(settings.calls.concurrency, max(1, round(len(chosen) * measured.samples * times)))
     return whole._replace(seconds=whole.calls * LATENCY_S / at_once, at_once=at_once)
 
 
-def forecast_siege(settings: CycleSettings, *, is_trained: bool = False) -> Forecast | None:
-    """Estimate a red team at its full budget, and the ordinary users beside it; None where no endpoint is asked."""
+def forecast_siege(
+    settings: CycleSettings, asked: Sequence[Scenario] = (), *, is_trained: bool = False
+) -> Forecast | None:
+    """Estimate a red team at its full budget, and what ordinary users ask beside; None where no endpoint is asked."""
     search = settings.redteam
     prices = endpoint_prices(settings, ("target", "attacker", "judge"), is_trained=is_trained)
     shares = tuple(
@@ -55,23 +60,20 @@ def forecast_siege(settings: CycleSettings, *, is_trained: bool = False) -> Fore
         for role, price in prices.items()
     )
     attacks = _of(settings, shares) if shares else None
-    measures = len([name for name in settings.measure.measures if name != "jailbreak"])
-    talks = search.ordinary * measures
-    return together(attacks, forecast_measurement(settings, talks, is_trained=is_trained) if talks else None)
+    return together(attacks, forecast_scenarios(settings, asked, is_trained=is_trained))
 
 
 def forecast_more(
-    settings: CycleSettings, queries: int, talks: int = 0, *, is_trained: bool = False
+    settings: CycleSettings, queries: int, asked: Sequence[Scenario] = (), *, is_trained: bool = False
 ) -> Forecast | None:
-    """Estimate what curating adds for findings with few failures: attacks of so many target calls, and conversations.
+    """Estimate what curating adds for findings with few failures: attacks of so many target calls, and what users ask.
 
     The most it may be: an attack may end sooner, and is judged once. None where no endpoint is asked.
     """
-    search = settings.redteam.model_copy(update={"budget": queries, "ordinary": 0})
-    attacks = settings.model_copy(update={"redteam": search})
+    attacks = settings.model_copy(update={"redteam": settings.redteam.model_copy(update={"budget": queries})})
     return together(
         forecast_siege(attacks, is_trained=is_trained) if queries else None,
-        forecast_measurement(settings, talks, is_trained=is_trained) if talks else None,
+        forecast_scenarios(settings, asked, is_trained=is_trained),
     )
 
 
@@ -82,8 +84,13 @@ def most_more(settings: CycleSettings) -> int:
     return MORE_TRIES * curate.findings * curate.examples_per_finding * dearest
 
 
-def forecast_cycle(settings: CycleSettings, conversations: int) -> Forecast | None:
-    """Estimate all rounds, each at its full size: an upper bound, since a cycle stops when its gate passes."""
+def forecast_cycle(
+    settings: CycleSettings, measured: Sequence[Scenario], asked: Sequence[Scenario] = ()
+) -> Forecast | None:
+    """Estimate all rounds, each at its full size: an upper bound, since a cycle stops when its gate passes.
+
+    `measured` are the scenarios of a measurement, `asked` what ordinary users ask beside the red team.
+    """
     rounds, curate = settings.rounds, settings.curate
     repairs = rounds * curate.findings * curate.examples_per_finding
     prices = endpoint_prices(settings, ("teacher", "judge"), is_trained=True)
@@ -91,14 +98,14 @@ def forecast_cycle(settings: CycleSettings, conversations: int) -> Forecast | No
         Share(role, repairs, 4 * repairs * MESSAGE_TOKENS, repairs * MESSAGE_TOKENS, price)
         for role, price in prices.items()
     )
-    after = forecast_measurement(settings, conversations * 2 * rounds, is_trained=True)
+    looks = 3 if settings.measure.users == "frozen" else 2  # between SFT and DPO, after, and with the first's users
     return together(
-        forecast_measurement(settings, conversations),
-        forecast_siege(settings),
-        *([forecast_siege(settings, is_trained=True)] * rounds),
+        forecast_scenarios(settings, measured),
+        forecast_siege(settings, asked),
+        *([forecast_siege(settings, asked, is_trained=True)] * rounds),
         *(forecast_more(settings, most_more(settings), is_trained=done > 0) for done in range(rounds)),
         _of(settings, taught) if taught and repairs else None,
-        after,
+        forecast_scenarios(settings, measured, times=looks * rounds, is_trained=True),
     )
 
 

@@ -33,7 +33,7 @@ from breakfix.roles import (
     role_name,
 )
 from breakfix.scorecard import score, score_of
-from breakfix.settings import MeasureSettings
+from breakfix.settings import CycleSettings, MeasureSettings
 from breakfix.types import Conversation, Scenario, Verdict
 from breakfix.users import frozen_scenarios, open_users
 from breakfix.watching import Held, Job, Watch
@@ -96,7 +96,7 @@ def sealed_scenarios(run: Run) -> list[Scenario]:
     if is_lab(run.settings):
         refuse_choices(settings)
         return lab_benchmark(settings, seed=run.settings.seed)
-    if files := settings.scenarios or _recorded(run):
+    if files := settings.scenarios or recorded_in(run.settings):
         return _published(run, files)
     from breakfix.scenarios.library import build_scenarios
 
@@ -244,9 +244,9 @@ def _card(run: Run, target: Target, judge: Judge, scenarios: Sequence[Scenario],
     )
 
 
-def _recorded(run: Run) -> tuple[str, ...]:
+def recorded_in(settings: CycleSettings) -> tuple[str, ...]:
     """Take a replay's own prompts where no other scenarios are named."""
-    target = run.settings.target or ""
+    target = settings.target or ""
     return (target.removeprefix("replay/"),) if target.startswith("replay/") else ()
 
 

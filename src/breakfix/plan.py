@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from breakfix.errors import SettingsError
+from breakfix.errors import BreakfixError, SettingsError
 from breakfix.estimates import Score
-from breakfix.forecasts import forecast_measurement
-from breakfix.roles import role_name
+from breakfix.forecasts import forecast_measurement, forecast_scenarios
+from breakfix.measure import recorded_in
+from breakfix.prices import Forecast
+from breakfix.roles import harms, role_name
 from breakfix.settings import CycleSettings
 from breakfix.statistics.clusters import cluster_robust, design_effect
 from breakfix.statistics.exact import zero_defect_bound
@@ -213,8 +215,7 @@ def cost_of(settings: CycleSettings, conversations: int) -> Cost | None:
 
     What a role costs that nobody is named for cannot be known: it is left out, and the forecast says so.
     """
-    whole = conversations * len(settings.measure.measures) * settings.measure.samples
-    found = forecast_measurement(settings, whole)
+    found, whole, doubt = _forecast(settings, conversations)
     if found is None:
         return None
     tokens = sum(share.prompt_tokens + share.completion_tokens for share in found.shares)
@@ -227,9 +228,29 @@ def cost_of(settings: CycleSettings, conversations: int) -> Cost | None:
         tokens=tokens,
         dollars=found.cost_usd,
         minutes=found.seconds / 60,
-        said=f"{found}{short}",
+        said=f"{found}{doubt}{short}",
         left_out=left_out,
     )
+
+
+def _forecast(settings: CycleSettings, conversations: int) -> tuple[Forecast | None, int, str]:
+    """Give the forecast, of how many conversations in all it is, and what is to be said of it.
+
+    Of scenarios from files those stand for all that the settings would draw; others may last all the turns there are.
+    """
+    measured = settings.measure
+    whole = conversations * len(measured.measures) * measured.samples
+    most, files = forecast_measurement(settings, whole), measured.scenarios or recorded_in(settings)
+    if most is None or not files:
+        return most, whole, ""
+    from breakfix.scenarios.published import draw_published
+
+    try:
+        drawn, _ = draw_published(files, measured, harms=harms(), seed=settings.seed)
+    except BreakfixError:
+        return most, whole, "; at most, with all turns: the scenarios cannot be read to tell how long each may last"
+    whole = conversations * len({one.measure for one in drawn}) * measured.samples
+    return forecast_scenarios(settings, drawn, times=whole / (len(drawn) * measured.samples)), whole, ""
 
 
 def _unnamed(settings: CycleSettings) -> tuple[Role, ...]:

@@ -73,12 +73,13 @@ async def redteam(run: Run, *, target: str | None = None, stage: str = "base", n
     under_test, judge = open_target(run, target), open_judge(run, target)
     who = Besieger(run, under_test, open_attacker(run), judge, stage)
     playbook_of(run)
-    check_openings(open_simulator(run), ordinary_scenarios(run, "dev", run.settings.redteam.ordinary), SPARED)
+    beside = ordinary_scenarios(run, "dev", run.settings.redteam.ordinary)
+    check_openings(open_simulator(run), beside, SPARED)
     run.claim_stage(stage, under_test.target_id)
     pool = attackable(objectives(run, "dev"), harms())
     run.store.add_scenarios(run.name, pool)
     tell_attacker(run)
-    if forecast := forecast_siege(run.settings, is_trained=target is not None):
+    if forecast := forecast_siege(run.settings, beside, is_trained=target is not None):
         run.progress.note(f"Forecast for the red team on {stage}: {forecast}.")
     archive = await attack(who, pool)
     for line in said_of(archive.gaps, len(archive.attempts)):
