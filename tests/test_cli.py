@@ -154,6 +154,38 @@ def test_init_names_the_cycle_only_for_weights_that_can_be_trained(
         assert ("breakfix measure -c mine.yaml" in said and "breakfix report" in said) is not trains
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--target", "gpt4"], "Unknown model 'gpt4'. Did you mean 'openai/gpt-4'?"),
+        (["--target", "lab/giant"], "No lab model 'giant'"),
+        (["--target", "lab/exact"], "No lab model 'exact'"),
+        (["--target", "http://h:1/v1"], "names no model. Write it after a #"),
+        (["--judge", "refusl"], "Unknown judge 'refusl'. Did you mean 'refusal'?"),
+        (["--judge", "refusal,refusal"], "names 'refusal' twice"),
+        (["--judge", "guard/lama-guard-3"], "Did you mean 'guard/llama-guard-3'?"),
+        (["--simulator", "openai"], "Unknown model 'openai'"),
+    ],
+)
+def test_init_refuses_names_that_nothing_could_open(
+    folder: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["init", "mine.yaml", *words]) == 2
+    assert said in capsys.readouterr().err and not (folder / "mine.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-t", "openai/m", "--simulator", "frozen/first", "-j", "guard/llama-guard-3=http://h/v1#g,refusal"],
+        ["-t", "hf/not/here/yet", "-j", "embedded"],
+        ["-t", "replay/not-yet.jsonl", "-j", "inspect/openai/m"],
+    ],
+)
+def test_init_takes_what_is_to_come(folder: Path, words: list[str]):
+    assert run(["init", "mine.yaml", *words]) == 0
+
+
 def test_each_commented_line_of_init_loads_when_its_mark_is_taken_away():
     text = settings_text(Path("x.yaml"), {"target": "lab/mini"})
     head, _, body = text.partition("\n\n")

@@ -44,6 +44,28 @@ def test_a_model_that_does_not_answer_is_a_problem_with_its_cause(
     assert what in line.removeprefix(f"✗ model {model}")
 
 
+def test_an_offline_judge_is_known_and_a_misspelt_one_is_named(capsys: pytest.CaptureFixture[str]):
+    assert run(["doctor", "--model", "refusal"]) == 0
+    assert "✓ judge refusal: judges offline and asks no model" in capsys.readouterr().out
+    assert run(["doctor", "--model", "refusl"]) == 2
+    assert "✗ model refusl: unknown. Did you mean 'refusal'?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("{reply: ''}", "✗ model scripted/mute.yaml: answered, but with no text (finish reason 'stop')"),
+        ("{reply: ' ', finish_reason: length}", "Raise models.scripted/mute.yaml.max_tokens."),
+        ("{reply: '', finish_reason: filtered}", "(finish reason 'filtered')"),
+    ],
+    ids=("nothing", "cut", "withheld"),
+)
+def test_an_answer_without_text_is_no_health(folder: Path, rule: str, said: str, capsys: pytest.CaptureFixture[str]):
+    (folder / "mute.yaml").write_text(f"- {rule}\n")
+    assert run(["doctor", "--model", "scripted/mute.yaml"]) == 2
+    assert said in capsys.readouterr().out
+
+
 def test_the_models_of_a_settings_file_are_asked(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "s.yaml").write_text("target: scripted/good.yaml\nsimulator: scripted/gone.yaml\njudge: refusal\n")
     assert run(["doctor", "-c", "s.yaml"]) == 2

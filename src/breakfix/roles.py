@@ -17,9 +17,9 @@ from breakfix.calls import Line
 from breakfix.errors import SettingsError, nearest
 from breakfix.harms import load_harms
 from breakfix.identity import digest
-from breakfix.judges import EXACT, check_self_judging, judge_names, model_behind, models_of, open_panel
+from breakfix.judges import EXACT, OFFLINE, check_self_judging, judge_names, model_behind, models_of, open_panel
 from breakfix.judging.guards.families import split_guard
-from breakfix.models.open import FORMS, NEAR
+from breakfix.models.open import FORMS, NEAR, check_name
 from breakfix.models.weights import lab_folders
 from breakfix.project import Run
 from breakfix.protocols import Attacker, Judge, SimulatedUser, Simulator, Teacher
@@ -164,9 +164,27 @@ def _open_one(run: Run, name: str) -> Judge:
     return RubricJudge(_line(run, name, "judge"), harms=harms())
 
 
+def check_role(role: Role, name: str) -> None:
+    """Refuse a name that cannot play a role, before it is opened. Raises ModelError or SettingsError."""
+    if role == "judge":
+        for one in judge_names(name):
+            guard = split_guard(one)
+            if guard is None and one not in OFFLINE and "/" not in one:
+                raise _unknown_judge(one)
+            if one not in OFFLINE:
+                check_name(guard[1] if guard else one)
+    elif role == "target" or not (name == EXACT or name.startswith(FROZEN)):
+        check_name(name)
+
+
+def offline_near(name: str) -> str | None:
+    """Give the offline judge that a name is like."""
+    return next(iter(difflib.get_close_matches(name, [REFUSAL, EMBEDDED], n=1, cutoff=NEAR)), None)
+
+
 def _unknown_judge(name: str) -> SettingsError:
-    near = difflib.get_close_matches(name, [REFUSAL, EMBEDDED], n=1, cutoff=NEAR)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
+    near = offline_near(name)
+    hint = f"Did you mean {near!r}? " if near else ""
     return SettingsError(
         f"Unknown judge {name!r}. {hint}A judge is {REFUSAL}, {EMBEDDED}, guard/<family>, or a model with the rubric:"
         f" {', '.join(FORMS)}."

@@ -17,6 +17,7 @@ from breakfix.wording import counted
 
 if TYPE_CHECKING:
     from breakfix.settings import CycleSettings
+    from breakfix.types import Reply
 
 LEAST_PYTHON = (3, 11)
 LEAST_FREE_GB = 2.0
@@ -155,8 +156,15 @@ def _models(settings: "CycleSettings") -> list[str]:
 def _answer(name: str, settings: "CycleSettings") -> Finding:
     """Ask a model for one word; of recorded answers, count them."""
     from breakfix.errors import BreakfixError, CallFailed
+    from breakfix.judges import OFFLINE
     from breakfix.pacing import TryAgain
+    from breakfix.roles import offline_judge, offline_near
 
+    if name in OFFLINE:
+        offline_judge(name)
+        return Finding(f"judge {name}", "ok", "judges offline and asks no model")
+    if near := offline_near(name):
+        return Finding(f"model {name}", "problem", f"unknown. Did you mean {near!r}?")
     try:
         said = asyncio.run(asyncio.wait_for(_ask(name, settings), ANSWER_WITHIN_S))
     except (BreakfixError, CallFailed) as error:
@@ -173,15 +181,16 @@ def _answer(name: str, settings: "CycleSettings") -> Finding:
 async def _ask(name: str, settings: "CycleSettings") -> str:
     import time
 
+    from breakfix.errors import CallFailed
     from breakfix.judging.guards.families import split_guard, try_question
     from breakfix.models.open import open_model
     from breakfix.models.replay import ReplayModel
     from breakfix.types import Decoding, Message
 
-    began = time.monotonic()
+    began, is_guard = time.monotonic(), False
     asked, decoding, is_chat = (Message(role="user", content="Say: ready"),), Decoding(max_tokens=8), True
     if guard := split_guard(name):
-        family, name = guard
+        (family, name), is_guard = guard, True
         question = try_question(family)
         asked, is_chat = question.messages, family.is_chat
         decoding = Decoding(max_tokens=8, form=question.form)
@@ -190,7 +199,26 @@ async def _ask(name: str, settings: "CycleSettings") -> str:
     try:
         if isinstance(model, ReplayModel):
             return counted(len(model), "recorded answer")
-        await model.generate(asked, decoding)
+        reply = await model.generate(asked, decoding)
+        if _is_cut(reply) and not is_guard:  # one that reasons first needs its own room
+            reply = await model.generate(asked, Decoding(max_tokens=known.max_tokens))
     finally:
         await model.close()
+    if not reply.text.strip() and not reply.shares:
+        raise CallFailed(_why_silent(name, reply, known.max_tokens))
     return f"answered in {time.monotonic() - began:.1f} s"
+
+
+def _is_cut(reply: "Reply") -> bool:
+    return not reply.text.strip() and reply.finish_reason == "length"
+
+
+def _why_silent(name: str, reply: "Reply", most: int) -> str:
+    """Say why a reply without text is no sign of health, and what to do."""
+    if _is_cut(reply):
+        return (
+            f"spent all its {most:,} tokens before it said anything, as models that reason first may."
+            f" Raise models.{name}.max_tokens."
+        )
+    said = f"answered, but with no text (finish reason {reply.finish_reason!r})"
+    return f"{said}. Look at what the endpoint serves: its chat template, its filter, its limits."

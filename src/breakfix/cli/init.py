@@ -52,6 +52,7 @@ def init(
 
     if path.exists() and not force:
         raise SettingsError(f"{str(path)!r} is there already. Choose another name, or add --force to write over it.")
+    _check(target, simulator, judge)
     in_the_lab = target.startswith("lab/")
     others = {"simulator": simulator, "judge": judge}
     roles = {"target": target} | {role: name or ("lab/exact" if in_the_lab else None) for role, name in others.items()}
@@ -63,6 +64,17 @@ def init(
     steps = (f"breakfix run {path}",) if is_trainable(target) else stages_of(path)
     *first, last = f"breakfix doctor -c {path}", *steps
     typer.echo(f"Wrote {path}. Look through it, then: {', '.join(first)}, and {last}")
+
+
+def _check(target: str, simulator: str | None, judge: str | None) -> None:
+    """Refuse names that no command could open. Raises ModelError or SettingsError."""
+    from breakfix.roles import check_role
+
+    check_role("target", target)
+    if simulator:
+        check_role("simulator", simulator)
+    if judge:
+        check_role("judge", judge)
 
 
 def is_trainable(target: str) -> bool:

@@ -58,13 +58,20 @@ def openai_address(name: str, settings: ModelSettings, environ: Mapping[str, str
 
 def host_address(name: str, settings: ModelSettings, environ: Mapping[str, str] = os.environ) -> Address:
     """Address `http(s)://host/v1#<model>`; OPENAI_API_KEY is never taken for it unless its settings name it."""
+    url, model = split_host(name)
+    url = _checked(settings.base_url or url, name)
+    key = named_key(name, settings, environ) or _key("BREAKFIX_API_KEY", environ)
+    return Address(url, model, key, given_headers(name, settings, environ), filled_query(url, environ))
+
+
+def split_host(name: str) -> tuple[str, str]:
+    """Give URL and model of `http(s)://host/v1#<model>`. Raises ModelError where either is wrong."""
     url, _, model = name.partition("#")
     refuse_secrets(url)
     if not model:
         raise ModelError(f"Model {name!r} names no model. Write it after a #: {url}#<model>")
-    url = _checked(settings.base_url or url, name)
-    key = named_key(name, settings, environ) or _key("BREAKFIX_API_KEY", environ)
-    return Address(url, model, key, given_headers(name, settings, environ), filled_query(url, environ))
+    _checked(url, name)
+    return url, model
 
 
 def key_refused(name: str, address: Address, status: int, environ: Mapping[str, str] = os.environ) -> ModelError:

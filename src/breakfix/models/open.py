@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from breakfix.errors import ModelError
-from breakfix.models.weights import LAB_SIZES, lab_folder
+from breakfix.models.weights import LAB_SIZES, check_size, lab_folder
 from breakfix.protocols import Model
 from breakfix.settings import CallSettings, ModelSettings
 
@@ -23,6 +23,9 @@ FORMS = (
     "replay/<file>[#<model>]",
     "scripted/<file>",
 )
+
+KINDS = ("openai", "inspect", "replay", "scripted", "hf")
+"""What stands before a name's first slash, beside the lab's and an address."""
 
 
 def open_model(name: str, settings: ModelSettings | None = None, calls: CallSettings | None = None) -> Model:
@@ -54,6 +57,19 @@ def open_model(name: str, settings: ModelSettings | None = None, calls: CallSett
     raise _unknown(name)
 
 
+def check_name(name: str) -> None:
+    """Refuse what is no model's name. Raises ModelError. Nothing is opened: its file, weights or key may come later."""
+    kind, _, rest = name.partition("/")
+    if name.startswith(("http://", "https://")):
+        from breakfix.models.keys import split_host
+
+        split_host(name)
+    elif kind == "lab" and rest:
+        check_size(rest)
+    elif not rest or kind not in KINDS:
+        raise _unknown(name)
+
+
 def _open_endpoint(name: str, settings: ModelSettings, calls: CallSettings) -> Model:
     from breakfix.models.endpoint import EndpointModel
     from breakfix.models.keys import host_address, openai_address
@@ -77,19 +93,19 @@ def _file(path: str, name: str) -> Path:
     return file
 
 
-BARE = re.compile(r"(gpt-|o\d)")
+BARE = re.compile(r"gpt-|gpt(?=[3-9])|o\d")
 """How OpenAI's models begin, which many tools take without saying whose they are."""
 HOST = re.compile(r"[\w.-]+:\d+/")
 
 
 def _unknown(name: str) -> ModelError:
-    kinds = {form.partition("/")[0]: form for form in ("openai/", "inspect/", "replay/", "scripted/", "hf/")}
+    kinds = {form.partition("/")[0]: form for form in (f"{kind}/" for kind in KINDS)}
     near = difflib.get_close_matches(name, [f"lab/{size}" for size in LAB_SIZES], n=1, cutoff=NEAR)
     near = near or [
         kinds[kind] for kind in difflib.get_close_matches(name.partition("/")[0], list(kinds), n=1, cutoff=NEAR)
     ]
     if not near and "/" not in name and BARE.match(name):
-        near = [f"openai/{name}"]
+        near = ["openai/" + re.sub(r"^gpt(?=\d)", "gpt-", name)]
     if not near and HOST.match(name):
         near = [f"http://{name}"]
     hint = f"Did you mean {near[0]!r}? " if near else ""

@@ -19,12 +19,17 @@ def home_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 def lab_folder(size: str, environ: Mapping[str, str] = os.environ) -> Path:
     """Give the folder of a lab model: one that the user built, else the packaged one. Raises ModelError."""
-    if size not in LAB_SIZES:
-        raise ModelError(f"No lab model {size!r}. Known: {', '.join(f'lab/{known}' for known in LAB_SIZES)}.")
+    check_size(size)
     for folder in (home_folder(environ) / "lab" / size, packaged_lab_folder(size)):
         if (folder / "config.json").exists():
             return folder
     raise ModelError(f"lab/{size} has no weights yet. Build them: breakfix lab build {size}")
+
+
+def check_size(size: str) -> None:
+    """Refuse a size that no lab model has. Raises ModelError."""
+    if size not in LAB_SIZES:
+        raise ModelError(f"No lab model {size!r}. Known: {', '.join(f'lab/{known}' for known in LAB_SIZES)}.")
 
 
 def lab_folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
