@@ -4,9 +4,10 @@ from html.parser import HTMLParser
 import pytest
 
 from breakfix.estimates import CorrectedEstimate
-from breakfix.report.lineup_figures import lineup_figures, paints_of
+from breakfix.report.lineup_figures import NARROW, lineup_figures, paints_of
 from breakfix.report.lineup_page import lineup_headline, lineup_html, lineup_markdown
 from breakfix.report.lineup_tables import lineup_tables
+from breakfix.report.page import dress
 from lineup_sample import candidate, candidates, lineup_of, scores
 
 LINEUP = lineup_of(candidates())
@@ -133,6 +134,16 @@ def test_figures_have_words_and_a_colour_a_model():
     assert all("<title>" in svg and "<desc>" in svg for svg in drawn.values())
     assert len(set(paints_of(LINEUP).values())) == 3
     assert drawn["pareto"].count("IPRR ") == 3
+
+
+def test_every_name_of_the_refusals_stands_within_a_narrow_screen_and_above_the_plot():
+    many = [candidate(f"a-rather-long-model-name-{n}", scores(0.1, (0.9, 0.1), seed=n, n=8)) for n in range(9)]
+    svg = lineup_figures(lineup_of(many, published=False))["pareto"]
+    assert f'width="{NARROW}"' in svg and f'svg[width="{NARROW}"]' in dress()["page"]["style"]
+    names = re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>(a-rather[^<]*)<', svg)
+    top = min(float(y) for y in re.findall(r'<line x1="[\d.]+" y1="([\d.]+)"', svg))
+    assert len(names) == 9 and len({(x, y) for x, y, _ in names}) == 9
+    assert all(float(x) + 12 * 0.62 * len(name) < NARROW and float(y) < top for x, y, name in names)
 
 
 @pytest.mark.parametrize("keep", ["refusal", "jailbreak"])

@@ -9,6 +9,8 @@ from breakfix.standings import Corner, Lineup
 from breakfix.wording import counted
 
 WIDTH = 960
+NARROW = 680
+"""Of a figure that fits a narrow screen whole (report.css knows it by this width): it is as high as it is wide."""
 PAINTS = ("k0", "k1", "k2", "k3", "s0", "s3", "k4", "s5")
 """One an entrant, told apart by the colour-blind; beyond the last they begin again, and words tell them apart."""
 SMALL = Type(size=11, paint="soft")
@@ -17,6 +19,12 @@ FOOT = Type(size=11, anchor="middle", paint="soft")
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 HARM = "harm"
 LONGEST_NAME = 26
+HALF = 38
+"""Letters of a name that two share a line of a narrow figure with."""
+LINE = 20
+"""From one line of names to the next."""
+STRONG_CHARACTER = 0.62
+"""Width of a character in bold, as a share of its size."""
 
 
 class Plot(NamedTuple):
@@ -55,16 +63,19 @@ def pareto(lineup: Lineup) -> Drawing | None:
     paints = paints_of(lineup)
     title = "Refusing the unsafe, and refusing the safe"
     words = "Share of unsafe requests refused (up) against share of safe requests refused (right), with intervals."
-    figure = Drawing(WIDTH, 470, title, f"{words} A ring and a line mark those that no other outdoes on both.")
+    named = _lines_of_names(lineup.corners)
+    above = LINE * len(named) + 24
+    whole = f"{words} A ring and a line mark those that no other outdoes on both."
+    figure = Drawing(NARROW, above + 430, title, whole)
     furthest = max(one.refused_safe.high or 0.0 for one in lineup.corners)
-    plot = Plot(64, 24, WIDTH - 260, 380, most_x=_round_up(furthest))
+    plot = Plot(64, above, NARROW - 84, 370, most_x=_round_up(furthest))
     _axes(figure, plot, "Safe requests refused (VPRR): lower is better", "Unsafe requests refused (IPRR)")
     front = sorted((_point(one) for one in lineup.corners if one.is_undominated), key=lambda point: point[0])
     if len(front) > 1:
         figure.curve([plot.at(*point) for point in front], paint="axis", width=1.5)
     for one in lineup.corners:
         _corner(figure, plot, one, paints[one.entrant])
-    _names(figure, plot, lineup.corners, paints)
+    _names(figure, named, paints)
     return figure
 
 
@@ -154,18 +165,32 @@ def _corner(figure: Drawing, plot: Plot, one: Corner, paint: str) -> None:
     figure.dot(across, down, 5, paint=paint, tip=tip)
 
 
-def _names(figure: Drawing, plot: Plot, corners: Sequence[Corner], paints: dict[str, str]) -> None:
-    """Write the names to the right, each in its colour, in the order of height, so that none covers another."""
-    left = plot.left + plot.width + 24
-    for place, one in enumerate(sorted(corners, key=lambda one: -_point(one)[1])):
-        y = plot.top + 14 + 24 * place
-        figure.dot(left, y - 4, 5, paint=paints[one.entrant])
-        figure.text(left + 12, y, _short(one.entrant), Type(size=12, is_strong=one.is_undominated))
+def _lines_of_names(corners: Sequence[Corner]) -> list[list[tuple[float, Corner]]]:
+    """Deal the entrants out over lines, in the order of height, each with its place from the left."""
+    lines: list[list[tuple[float, Corner]]] = []
+    left = float(NARROW)
+    for one in sorted(corners, key=lambda one: -_point(one)[1]):
+        width = 38 + len(_short(one.entrant, HALF)) * 12 * STRONG_CHARACTER
+        if left + width > NARROW:
+            lines.append([])
+            left = 12.0
+        lines[-1].append((left, one))
+        left += width
+    return lines
 
 
-def _short(name: str) -> str:
+def _names(figure: Drawing, lines: Sequence[Sequence[tuple[float, Corner]]], paints: dict[str, str]) -> None:
+    """Write the names above, where a narrow screen shows them too, each in its colour; strong whom nobody outdoes."""
+    for row, line in enumerate(lines):
+        y = 16 + LINE * row
+        for left, one in line:
+            figure.dot(left, y - 4, 5, paint=paints[one.entrant])
+            figure.text(left + 12, y, _short(one.entrant, HALF), Type(size=12, is_strong=one.is_undominated))
+
+
+def _short(name: str, most: int = LONGEST_NAME) -> str:
     """Cut a name that would run off the paper; the table has it whole."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def _point(one: Corner) -> tuple[float, float]:
