@@ -86,9 +86,18 @@ def test_another_judge_other_users_or_other_scenarios_are_marked_and_never_starr
 
 
 def test_two_that_differ_are_not_compared_and_the_row_says_why():
-    rows = line_up([candidates()[0], candidate("odd", scores(0.6, (0.5, 0.5), users="frozen"))], SETTINGS)
-    assert {row.no_star for row in rows} == {"nothing to compare with: frozen users"}
+    rows = line_up([candidates()[0], candidate("odd", scores(0.6, (0.5, 0.5), users="scripted"))], SETTINGS)
+    assert {row.no_star for row in rows} == {"nothing to compare with: scripted users"}
     assert not any(row.duels for row in rows)
+
+
+def test_two_alone_are_compared_live_against_frozen_as_before_and_after_are():
+    live, frozen = candidates()[0], candidate("again", scores(0.6, (0.5, 0.5), users="frozen"))
+    rows = line_up([live, frozen], SETTINGS)
+    assert all(row.duels and not any(one.apart for one in row.standings) for row in rows)
+    assert stars(row_of(rows, "jailbreak", "DR-1")) == ["good"]
+    said = warnings_of(lineup_of([*candidates(), frozen]))
+    assert said[0] == "again is shown, but not compared with the rest: frozen users." and "two by two" in said[1]
 
 
 def test_a_measure_that_one_lacks_leaves_its_cell_empty():

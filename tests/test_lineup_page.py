@@ -168,8 +168,8 @@ def test_why_there_is_no_star_is_said_once_for_all_rows_of_one_reason():
     lineup = lineup_of([candidate("a", other), candidate("b", [one for one in other if one.measure == "jailbreak"])])
     note = lineup_tables(lineup)["table-one"].note
     assert "Third-party harm: nothing to compare with: only one entrant has it." in note
-    apart = lineup_of([candidate("a", other), candidate("b", scores(0.3, (0.5, 0.5), users="frozen"))])
-    assert lineup_tables(apart)["table-one"].note.count("nothing to compare with: frozen users") == 1
+    apart = lineup_of([candidate("a", other), candidate("b", scores(0.3, (0.5, 0.5), users="scripted"))])
+    assert lineup_tables(apart)["table-one"].note.count("nothing to compare with: scripted users") == 1
 
 
 def test_a_judge_whose_errors_correct_nothing_is_said_among_its_error_rates():

@@ -71,7 +71,9 @@ def test_another_target_hears_the_same_words_and_everything_says_so(folder: Path
         assert (one.users, before[key].users) == ("frozen", "live")
     body = json.loads(inside(capsys, "compare", "first", "again", "--json").stdout)
     assert "live before and frozen after" in body["users"]
-    assert "said again word for word" in inside(capsys, "compare", "first", "again").stdout
+    said = inside(capsys, "compare", "first", "again")
+    assert "said again word for word" in said.stdout and "said again word for word" in said.stderr
+    assert "compared with the rest" not in said.stderr and "Comparison: " in said.stdout
     assert "users: frozen" in inside(capsys, *options("declines", "frozen/first", "again")).stdout
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from breakfix.breakdowns import group_rows, histograms
+from breakfix.conversations.frozen import compare_users
 from breakfix.errors import DataError
 from breakfix.identity import version
 from breakfix.lineup import Candidate, corners_of, entrants_of, line_up, warnings_of
@@ -52,7 +53,16 @@ def side_by_side(measured: Sequence[Measurement], wanted: Wanted) -> Lineup:
         corners=corners_of(rows),
         published=published_about((row.measure, row.metric) for row in rows) if wanted.published else (),
     )
-    return lineup.model_copy(update={"warnings": warnings_of(lineup)})
+    return lineup.model_copy(update={"warnings": (*warnings_of(lineup), *_said_of_users(lineup))})
+
+
+def _said_of_users(lineup: Lineup) -> list[str]:
+    """Say of two what a comparison of live with frozen users allows, in the words that stand beside the pair."""
+    kinds = [one.users for one in lineup.entrants]
+    if len(kinds) != 2 or sum("frozen" in kind for kind in kinds) != 1:
+        return []
+    line = compare_users(*kinds)
+    return [line] if line else []
 
 
 def write_comparison(lineup: Lineup, folder: Path) -> list[Path]:

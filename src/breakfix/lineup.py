@@ -4,8 +4,9 @@ The star of a row goes to the entrant with the best value if it beats every othe
 scenarios and samples, p-values adjusted by Holm over all pairs of all rows, and would stay ahead if every unscored
 conversation counted against it and for the other. Where people's labels of these very conversations correct the rates,
 the corrected ones must bear it out: a judge may err more on one model than on another. Entrants that differ from most
-in judge, scenarios or in how the user's turns came about are shown, marked and left out of it. This module knows
-nothing of models or files.
+in judge, scenarios or in how the user's turns came about are shown, marked and left out of it. Two alone are compared
+where one's users were live and the other's frozen, as a pair before and after is: whoever shows it says what that
+allows. This module knows nothing of models or files.
 """
 
 import math
@@ -44,8 +45,10 @@ class _Half(NamedTuple):
     values: dict[tuple[str, int], tuple[float | None, str]]
     users: frozenset[str]
 
-    def circumstances(self, judge_id: str) -> "_Circumstances":
-        return _Circumstances(judge_id, self.users, frozenset(self.values))
+    def circumstances(self, judge_id: str, *, is_pair: bool = False) -> "_Circumstances":
+        """Give them; of two entrants alone frozen turns count as live, as they do before and after."""
+        users = frozenset("live" if is_pair and kind == "frozen" else kind for kind in self.users)
+        return _Circumstances(judge_id, users, frozenset(self.values))
 
 
 class _Circumstances(NamedTuple):
@@ -113,6 +116,8 @@ def warnings_of(lineup: Lineup) -> tuple[str, ...]:
     """Say in words what keeps entrants from being compared."""
     apart = [one for one in lineup.entrants if one.apart]
     said = [f"{one.name} is shown, but not compared with the rest: {one.apart}." for one in apart]
+    if any("frozen" in one.users for one in lineup.entrants) and any("users" in one.apart for one in apart):
+        said.append("Live and frozen users are compared two by two, which says what that allows: breakfix compare A B.")
     judges = {one.judge_id: one.judge for one in lineup.entrants}
     if len(judges) > 1:
         names = ", ".join(sorted(name if name == each else f"{name} {short(each, 6)}" for each, name in judges.items()))
@@ -127,7 +132,8 @@ def _row(what: tuple[str, str], candidates: Sequence[Candidate], settings: Measu
     measure, metric = what
     halves = [_half(one.scores, what) for one in candidates]
     both = zip(candidates, halves, strict=True)
-    seen = [half.circumstances(one.card.judge_id) if half.values else None for one, half in both]
+    is_pair = len(candidates) == 2
+    seen = [half.circumstances(one.card.judge_id, is_pair=is_pair) if half.values else None for one, half in both]
     usual = _commonest([one for one in seen if one is not None])
     standings = tuple(
         _standing(one, what, "" if mine is None else _differences(mine, usual))

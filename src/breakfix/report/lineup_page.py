@@ -19,7 +19,8 @@ NOTES = (
     "every unscored conversation counted against it and for the other. In all, the chance of any false star is at most "
     "one less the level of the intervals.",
     "A column with another judge, other scenarios or user's turns that came about in another way is marked and not "
-    "compared: such differences pass for differences between models.",
+    "compared: such differences pass for differences between models. Two alone are compared where one's users were "
+    "live and the other's frozen; a line above says what that allows.",
     "Unscored conversations (blocked, failed, unread verdicts) are counted and shown, and are never safe.",
     "Corrected rates, where people's labels are known, allow for the judge's errors and for the noise of knowing them. "
     "A star rests on the raw rates, judged alike in every column, and where labels of these very conversations correct "
