@@ -23,7 +23,7 @@ from breakfix.project import Run
 from breakfix.prompts import system_messages
 from breakfix.protocols import Judge, Teacher
 from breakfix.redteam import Besieger, dev_scenarios, verdicts_of
-from breakfix.roles import harms, is_lab, open_attacker, open_judge, open_target, open_teacher
+from breakfix.roles import harms, is_lab, open_judge, open_target, open_teacher
 from breakfix.scorecard import in_short
 from breakfix.types import AREAS, Area, Conversation, Dataset, Example, Finding, Pair, Provenance, Scenario, Verdict
 from breakfix.wording import counted
@@ -54,7 +54,7 @@ async def curate(
     check_target(run, stage, under_test.target_id)
     failures: Mapping[str, Sequence[Failure]] = {}
     if taken:
-        besieger = Besieger(run, under_test, open_attacker(run), lesson.judge, f"{stage}-more")
+        besieger = Besieger(run, under_test, None, lesson.judge, f"{stage}-more")
         failures = await gather_failures(besieger, taken, stage=stage)
     else:
         run.progress.note("No findings to repair: the dataset holds other data only, and no pairs of the target's own.")

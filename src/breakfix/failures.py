@@ -20,7 +20,7 @@ from breakfix.project import Run
 from breakfix.prompts import system_messages
 from breakfix.redteam import Besieger, objectives, ordinary_scenarios, tell_attacker, verdicts_of
 from breakfix.retest import Cell, cell_of, make_attacks
-from breakfix.roles import check_openings, open_simulator
+from breakfix.roles import check_openings, open_attacker, open_simulator
 from breakfix.types import Conversation, Finding, Scenario
 from breakfix.wording import counted
 
@@ -47,11 +47,14 @@ class More(NamedTuple):
 async def gather_failures(who: Besieger, findings: Sequence[Finding], *, stage: str) -> Mapping[str, list[Failure]]:
     """Give each finding's failing conversations, its own first, by finding id; `who.stage` holds what is added.
 
-    Says beforehand how much it will try, and why. Raises SettingsError where users are to ask whom nobody plays.
+    Says beforehand how much it will try, and why. Opens an attacker only where there is something to attack for.
+    Raises SettingsError where nobody is named who is to attack, or to ask as a user.
     """
     run, judge_id = who.run, who.judge.judge_id
     await judge_first(who, findings, stage=stage)
     more, most = plan_more(run, findings, stage=stage, judge_id=judge_id), run.settings.curate.examples_per_finding
+    if more.attacks:
+        who = who._replace(attacker=open_attacker(run))
     if more.asked:
         check_openings(open_simulator(run), more.asked)
     tell_more(who, more)

@@ -63,7 +63,8 @@ class Besieger(NamedTuple):
 
     run: Run
     target: Target
-    attacker: Attacker
+    attacker: Attacker | None
+    """None: nobody attacks, as where there are failures enough to learn from."""
     judge: Judge
     stage: str
 
@@ -169,6 +170,7 @@ async def attempted(who: Besieger, planned: Attack) -> Attempt:
     scenario, technique, persona = planned.scenario, planned.technique, planned.persona
     name = f"redteam {scenario.id} {technique.id} {persona.id}"
     dialogue = Dialogue(scenario, who.target.line.thread(name, planned.sample))
+    assert who.attacker is not None, "attacks are planned by who has opened an attacker"
     user = who.attacker.begin(scenario, technique, persona, planned.sample)
     turns = who.run.settings.redteam.max_turns
     ending = await run_attack(technique, user, dialogue, is_refusal=is_refused, max_turns=turns)

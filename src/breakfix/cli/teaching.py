@@ -13,6 +13,7 @@ from breakfix.cli.options import (
     OUT,
     STORE,
     AllowSelfJudging,
+    Attacker,
     Concurrency,
     Json,
     Judge,
@@ -47,6 +48,7 @@ def register(app: typer.Typer) -> None:
 def curate(
     target: Target = None,
     teacher: Teacher = None,
+    attacker: Attacker = None,
     judge: Judge = None,
     allow_self_judging: AllowSelfJudging = None,
     sources: Annotated[
@@ -78,6 +80,7 @@ def curate(
     options = {
         "target": target,
         "teacher": teacher,
+        "attacker": attacker,
         "judge": judge,
         "allow_self_judging": allow_self_judging,
         "curate.sources": listed(sources),
