@@ -1,5 +1,7 @@
 """Secrets in what was typed: none is shown, kept or part of an identity."""
 
+import shlex
+
 import pytest
 
 from breakfix.errors import ModelError
@@ -60,15 +62,20 @@ def test_settings_with_a_secret_in_an_address_are_refused(settings: dict[str, ob
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
-        (("--set", "models.openai/m.headers.api-key=s3cret"), "--set models.openai/m.headers.api-key=(hidden)"),
+        (("--set", "models.openai/m.headers.api-key=s3cret"), "--set 'models.openai/m.headers.api-key=(hidden)'"),
         (("--set", "models.m.headers.api-key=env:KEY"), "--set models.m.headers.api-key=env:KEY"),
-        (("--set=models.m.headers={a: s3cret}",), "--set=models.m.headers=(hidden)"),
-        (("--set", "models={m: {headers: {a: s3cret, b: env:B}}}"), "--set models=(hidden)"),
+        (("--set=models.m.headers={a: s3cret}",), "'--set=models.m.headers=(hidden)'"),
+        (("--set", "models={m: {headers: {a: s3cret, b: env:B}}}"), "--set 'models=(hidden)'"),
         (("--set", "models.m.api_key_env=MY_KEY"), "--set models.m.api_key_env=MY_KEY"),
-        (("--set", "models.m.api_key_env=sk-s3cret"), "--set models.m.api_key_env=(hidden)"),
-        (("-t", "https://h/v1?a=1&key=s3cret#m"), "-t https://h/v1?a=1&key=(hidden)#m"),
+        (("--set", "models.m.api_key_env=sk-s3cret"), "--set 'models.m.api_key_env=(hidden)'"),
+        (("-t", "https://h/v1?a=1&key=s3cret#m"), "-t 'https://h/v1?a=1&key=(hidden)#m'"),
         (("--set", "measure.turns=5", "-n", "3"), "--set measure.turns=5 -n 3"),
     ],
 )
 def test_a_command_is_kept_without_its_secrets(words: tuple[str, ...], shown: str):
     assert shown_command(words) == shown
+
+
+def test_a_command_is_kept_so_that_it_can_be_typed_again():
+    words = ["breakfix", "measure", "-t", "http://h/v1?a=1&b=2#m", "--set", "measure.harms=[a, b]", "--run", "it's"]
+    assert shlex.split(shown_command(words)) == words

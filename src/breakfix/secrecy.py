@@ -6,6 +6,7 @@ with a secret in it is refused before anything is written down; `env:NAME` in it
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -58,7 +59,7 @@ def filled_query(url: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def shown_command(words: Sequence[str]) -> str:
-    """Write a command as it was typed, with what headers and keys say hidden: it is kept, and listed with its run."""
+    """Write a command so that it can be typed again, with what headers and keys say hidden: it is kept with its run."""
     shown = [
         f"--set={_shown_setting(word.removeprefix('--set='))}"
         if word.startswith("--set=")
@@ -67,7 +68,7 @@ def shown_command(words: Sequence[str]) -> str:
         else word
         for before, word in zip(["", *words], words, strict=False)
     ]
-    return _FIELD.sub(lambda found: _shown_field(found[1], found[2]), " ".join(shown))
+    return shlex.join(_FIELD.sub(lambda found: _shown_field(found[1], found[2]), word) for word in shown)
 
 
 def without_headers(text: str) -> str:
