@@ -45,7 +45,7 @@ def test_a_judge_that_gives_no_verdict_is_told(folder: Path, capsys: pytest.Capt
 def test_verdicts_go_to_a_file_whole_or_not_at_all(folder: Path, capsys: pytest.CaptureFixture[str]):
     said = inside(capsys, "judge", "run", "refusal", "rows.jsonl", "--out", "out/verdicts.jsonl")
     assert "2 verdicts written to out/verdicts.jsonl" in said.stdout
-    assert "Handle out/verdicts.jsonl with care" in said.stderr
+    assert "out/verdicts.jsonl holds evidence, quoted word for word, harmful text too. Handle it" in said.stderr
     assert len((folder / "out" / "verdicts.jsonl").read_text().splitlines()) == 2
     (folder / "broken.jsonl").write_text('{"request": "q", "answer": "a"}\n{"request": "q"}\n')
     line = refusal(inside(capsys, "judge", "run", "refusal", "broken.jsonl", "--out", "new.jsonl"))

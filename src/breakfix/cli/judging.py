@@ -38,7 +38,6 @@ Rows = Annotated[
 KIND = 2
 HIDDEN = frozenset({KIND, 9, 10})
 """Columns of a card that are in its files only: a terminal is narrow."""
-HARMFUL_TEXT = "Verdicts quote evidence word for word, harmful text too. Handle {} with care."
 
 
 class Kept(NamedTuple):
@@ -79,6 +78,7 @@ def run_judge(
     Example: breakfix judge run refusal answers.jsonl --out verdicts.jsonl
     """
     from breakfix.cli.live import watch
+    from breakfix.cli.results import warn_of_text
     from breakfix.errors import DataError
     from breakfix.judging.recorded import read_recorded
 
@@ -102,7 +102,7 @@ def run_judge(
         typer.echo(f"Unscored: {found.unscored.total():,} of {found.rows:,}; {counted(n, 'time')} {cause}", err=True)
     if to is not None:
         typer.echo(f"{counted(found.rows, 'verdict')} written to {to}")
-        typer.echo(HARMFUL_TEXT.format(to), err=True)
+        warn_of_text(to, "evidence, quoted")
 
 
 @group.command("card")
@@ -238,6 +238,7 @@ def answers(
     """
     import orjson
 
+    from breakfix.cli.results import warn_of_text
     from breakfix.errors import DataError
     from breakfix.judging.labelled import LABELLED, read_labelled
     from breakfix.judging.replays import replays
@@ -253,7 +254,8 @@ def answers(
         left = f" ({one.left_out} further answers to the same requests left out)" if one.left_out else ""
         typer.echo(f"{counted(len(one.rows), 'answer')} written to {path}{left}")
     licence = LABELLED[labelled].licence if labelled in LABELLED else "your own"
-    typer.echo(f"Licence: {licence}. The files hold what models said word for word. Handle them with care.", err=True)
+    typer.echo(f"Licence: {licence}.", err=True)
+    warn_of_text(to, "what models said")
 
 
 def _labelled_in(store: Path, run: str) -> "list[LabelledRow]":

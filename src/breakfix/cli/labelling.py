@@ -11,8 +11,6 @@ from breakfix.wording import counted
 if TYPE_CHECKING:
     from breakfix.labels import Brought
 
-HARMFUL_TEXT = "This file holds what models said word for word, harmful text too. Handle it with care."
-
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
@@ -39,6 +37,7 @@ def label(
 
     Example: breakfix label first --sample 100 --out to-label.jsonl, and then: breakfix label first to-label.jsonl
     """
+    from breakfix.cli.results import warn_of_text
     from breakfix.cli.session import Place, looking
     from breakfix.labels import ALLOWED, bring_labels, draw_sample
 
@@ -56,7 +55,7 @@ def label(
         typer.echo(f"{drawn.prohibited} of prohibited harms are never shown and were not drawn.", err=True)
     typer.echo(f"Fill in what is null, a row at a time from the top, then: breakfix label {run} {to}", err=True)
     typer.echo(f"Allowed: {'; '.join(f'{name} {values}' for name, values in ALLOWED.items())}.", err=True)
-    typer.echo(HARMFUL_TEXT, err=True)
+    warn_of_text(to)
 
 
 def _show(brought: "Brought", run: str) -> None:

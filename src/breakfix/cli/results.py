@@ -24,6 +24,11 @@ def print_json(body: Mapping[str, Any]) -> None:
     typer.echo(orjson.dumps({"schema": SCHEMA, **body}, default=_plain, option=orjson.OPT_INDENT_2).decode())
 
 
+def warn_of_text(file: "Path", said: str = "what was said or asked") -> None:
+    """Say beside a file that is written that it holds harmful text (design D12)."""
+    typer.echo(f"{file} holds {said} word for word, harmful text too. Handle it with care.", err=True)
+
+
 def result_of(card: "Scorecard", paths: Mapping[str, "Path"], **more: object) -> dict[str, Any]:
     """Give the JSON object of a scorecard: run, identities, date, paths, estimates, outcomes."""
     body = card.model_dump(mode="json")

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from breakfix.eval_logs.foreign import Meaning
     from breakfix.store.records import RunSummary
 
-HARMFUL_TEXT = "This file holds what was said or asked word for word, harmful text too. Handle it with care."
-
 
 class RowKinds(StrEnum):
     """What may be exported."""
@@ -95,6 +93,7 @@ def export_run(
 
     Example: breakfix runs export demo --rows verdicts --format csv --to verdicts.csv
     """
+    from breakfix.cli.results import warn_of_text
     from breakfix.store.export import export_rows
     from breakfix.store.store import Store, check_run_name
 
@@ -108,7 +107,7 @@ def export_run(
             count = export_rows(opened, run, rows.value, path=path, form=form.value)
     typer.echo(f"{count} {rows} of {run} written to {path}")
     if rows in SPOKEN:
-        typer.echo(HARMFUL_TEXT, err=True)
+        warn_of_text(path)
 
 
 def _export_log(place: "Place", rows: RowKinds, path: Path) -> int:
