@@ -9,7 +9,6 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +36,7 @@ from breakfix.judging.cards import (
 from breakfix.judging.cards_page import card_page, in_words
 from breakfix.judging.exam import always_said, load_exam, mark
 from breakfix.judging.labelled import LABELLED, LabelledRow, present_sets, read_labelled
+from breakfix.packaged import data_file
 from breakfix.protocols import Judge
 from breakfix.statistics.agreement import cohen_kappa
 from breakfix.statistics.intervals import Precision
@@ -96,7 +96,7 @@ def load_card(folder: Path, judge_id: str) -> JudgeCard | None:
     """
     path = card_path(folder, judge_id)
     if not path.exists() and judge_id.isalnum():
-        path = Path(str(resources.files("breakfix") / "data" / "cards" / f"{judge_id}.json"))
+        path = Path(str(data_file(f"cards/{judge_id}.json")))
     try:
         return JudgeCard.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -6,11 +6,9 @@ two prices only one is set: the other is the table's, or unknown.
 """
 
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from typing import NamedTuple, cast
 
-import yaml
-
+from breakfix.packaged import read_data
 from breakfix.settings import ModelSettings
 from breakfix.wording import counted
 
@@ -51,8 +49,7 @@ class PriceTable:
     @classmethod
     def packaged(cls) -> "PriceTable":
         """Read data/prices.yaml."""
-        text = (resources.files("breakfix") / "data" / "prices.yaml").read_text(encoding="utf-8")
-        rows = cast("dict[str, dict[str, float]]", yaml.safe_load(text))
+        rows = cast("dict[str, dict[str, float]]", read_data("prices.yaml"))
         return cls({name: Price(row["price_in"], row["price_out"]) for name, row in rows.items()})
 
     def price_of(self, name: str, settings: ModelSettings) -> Price | None:

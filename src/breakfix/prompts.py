@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from breakfix.errors import DataError, unreadable
+from breakfix.packaged import data_file
 from breakfix.types import Message, Noun, Scenario
 
 GROUNDING_PROMPT = (
@@ -33,7 +34,7 @@ def load_prompt(name: str) -> Prompt:
     """Read a packaged prompt by name (data/prompts/<name>.md), or the user's own file by path. Raises DataError."""
     if "/" in name or name.endswith(".md"):
         return _read(name, Path(name))
-    folder = resources.files("breakfix") / "data" / "prompts"
+    folder = data_file("prompts")
     with resources.as_file(folder / f"{name}.md") as path:
         if path.exists():
             return _read(name, path)

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any, cast
 
-import yaml
 from pydantic import ValidationError
 
 from breakfix.errors import SettingsError, nearest, nearest_of_few
+from breakfix.packaged import data_file, read_data, yaml_files
 from breakfix.settings import AlignSettings, DpoSettings
 from breakfix.wording import counted
 
@@ -21,8 +20,7 @@ LOSSES = (
 
 def recipe_names() -> tuple[str, ...]:
     """Name the packaged recipes."""
-    files = (resources.files("breakfix") / "data" / "recipes").iterdir()
-    return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
+    return tuple(file.name.removesuffix(".yaml") for file in yaml_files(data_file("recipes")))
 
 
 def resolve_recipe(settings: AlignSettings) -> AlignSettings:
@@ -30,8 +28,7 @@ def resolve_recipe(settings: AlignSettings) -> AlignSettings:
     if settings.recipe not in recipe_names():
         hint = nearest(settings.recipe, recipe_names())
         raise SettingsError(f"Unknown recipe {settings.recipe!r} (align.recipe). {hint}")
-    file = resources.files("breakfix") / "data" / "recipes" / f"{settings.recipe}.yaml"
-    tree = _over(yaml.safe_load(file.read_text(encoding="utf-8")), settings.model_dump(exclude_unset=True))
+    tree = _over(read_data(f"recipes/{settings.recipe}.yaml"), settings.model_dump(exclude_unset=True))
     try:
         resolved = AlignSettings.model_validate({**tree, "recipe": settings.recipe})
     except ValidationError as error:

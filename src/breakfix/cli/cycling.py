@@ -54,9 +54,10 @@ def demo(
     It is the ordinary cycle on a packaged settings file. A second time, it finds everything done.
     """
     from breakfix.cli.session import Given, Place, settle
+    from breakfix.packaged import data_file
 
     place = Place(store, out, DEMO)
-    with resources.as_file(resources.files("breakfix") / "data" / "demo.yaml") as file:
+    with resources.as_file(data_file("demo.yaml")) as file:
         settings = settle(place, Given(file, overrides))
     _show(_cycle(settings, place, fresh=fresh), as_json=as_json)
 

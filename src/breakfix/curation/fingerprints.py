@@ -11,12 +11,12 @@ import json
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from breakfix.errors import DataError
 from breakfix.overlap import Fingerprints, OverlapIndex, fingerprints
+from breakfix.packaged import data_file
 
 FILE = "evaluation_prompts.npz"
 
@@ -90,7 +90,7 @@ def packaged_fingerprints(path: Path | None = None) -> Mapping[str, Fingerprints
     """Read the packaged fingerprints (or a file of one's own), by set. Raises DataError."""
     import numpy as np
 
-    source = path or resources.files("breakfix") / "data" / FILE
+    source = path or data_file(FILE)
     found: dict[str, Fingerprints] = {}
     try:
         with source.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:

@@ -12,13 +12,11 @@ scenarios or verdicts.
 import random
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib import resources
 from itertools import cycle
 from typing import Any, NamedTuple
 
-import yaml
-
 from breakfix.errors import DataError
+from breakfix.packaged import read_data
 from breakfix.types import AREAS, Split
 
 THIRD_PARTY = "third_party"
@@ -74,8 +72,7 @@ class World(NamedTuple):
 @lru_cache(maxsize=1)
 def world() -> World:
     """Load the wordings and lay out the things, the same on every machine."""
-    text = resources.files("breakfix").joinpath("data/lab/wordings.yaml").read_text(encoding="utf-8")
-    words: dict[str, Any] = yaml.safe_load(text)
+    words: dict[str, Any] = read_data("lab/wordings.yaml")
     if missing := set(AREAS) - set(words["areas"]):
         raise DataError(f"data/lab/wordings.yaml lacks the areas {sorted(missing)}. Restore the packaged file.")
     things: list[Thing] = []

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 
 from breakfix.errors import ModelError
+from breakfix.packaged import data_file
 
 LAB_SIZES = ("mini", "small", "medium")
 
@@ -41,4 +41,4 @@ def lab_folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
 
 def packaged_lab_folder(size: str) -> Path:
     """Give the place of lab weights inside the package, whether or not they are there."""
-    return Path(str(resources.files("breakfix") / "data" / "lab" / size))
+    return Path(str(data_file(f"lab/{size}")))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from breakfix.files import write_whole
+from breakfix.packaged import data_file
 from breakfix.report.data import ReportData, Transcript
 from breakfix.report.entries import Table
 from breakfix.report.figures import figures
@@ -119,7 +120,7 @@ def png(svg: str) -> bytes:
     """Draw a figure as PNG with the packaged font, so that it looks the same on a machine without fonts."""
     from resvg_py import svg_to_bytes
 
-    fonts = resources.files("breakfix").joinpath("data/static/fonts")
+    fonts = data_file("static/fonts")
     with resources.as_file(fonts) as folder:
         files = [str(path) for path in sorted(folder.glob("*.otf"))]
         return bytes(
@@ -178,7 +179,7 @@ def _tight(text: str) -> str:
 
 def packaged(*parts: str) -> str:
     """Read a packaged text."""
-    return resources.files("breakfix").joinpath("data", *parts).read_text(encoding="utf-8")
+    return data_file("/".join(parts)).read_text(encoding="utf-8")
 
 
 def hash_of(text: str) -> str:

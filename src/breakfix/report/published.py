@@ -2,19 +2,16 @@
 
 from collections.abc import Iterable
 from functools import cache
-from importlib import resources
 
-import yaml
-
+from breakfix.packaged import data_file, parse_yaml, yaml_files
 from breakfix.standings import PublishedTable
 
 
 @cache
 def load_published() -> tuple[PublishedTable, ...]:
     """Read every packaged table."""
-    folder = resources.files("breakfix").joinpath("data", "published")
-    files = sorted((each for each in folder.iterdir() if each.name.endswith(".yaml")), key=lambda each: each.name)
-    return tuple(PublishedTable.model_validate(yaml.safe_load(each.read_text(encoding="utf-8"))) for each in files)
+    files = yaml_files(data_file("published"))
+    return tuple(PublishedTable.model_validate(parse_yaml(each.read_text(encoding="utf-8"))) for each in files)
 
 
 def published_about(measures: Iterable[tuple[str, str]]) -> tuple[PublishedTable, ...]:

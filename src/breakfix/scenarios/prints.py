@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from hashlib import blake2b, sha256
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import orjson
 
+from breakfix.packaged import data_file
 from breakfix.scenarios.rows import Place, Row, rows_of
 
 FILE = "rows.npz"
@@ -67,5 +67,5 @@ def _named(places: Sequence[Place]) -> str:
 
 @cache
 def _packaged() -> dict[str, list[int]]:
-    with (resources.files("breakfix") / "data" / "sets" / FILE).open("rb") as file, np.load(file) as arrays:
+    with data_file(f"sets/{FILE}").open("rb") as file, np.load(file) as arrays:
         return {name: arrays[name].tolist() for name in arrays.files}
