@@ -364,6 +364,7 @@ def test_a_run_in_which_nothing_could_be_scored_is_no_success(folder: Path, caps
         capsys.readouterr()
         assert run(words) == 1
         assert "could be scored" in (said := capsys.readouterr().err) or "No rate exists" in said
+    assert "No conversation of blank could be scored: no readable verdict" in said
     assert run(["compare", "blank", "scored", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["comparisons"] == []
     assert run(["compare", "blank", "scored", "--table"]) == 0

@@ -24,7 +24,7 @@ from breakfix.prompts import system_messages
 from breakfix.protocols import Judge, Teacher
 from breakfix.redteam import Besieger, dev_scenarios, verdicts_of
 from breakfix.roles import harms, is_lab, open_judge, open_target, open_teacher
-from breakfix.scorecard import in_short
+from breakfix.scorecard import NO_VERDICT, in_short
 from breakfix.types import AREAS, Area, Conversation, Dataset, Example, Finding, Pair, Provenance, Scenario, Verdict
 from breakfix.wording import counted
 
@@ -85,7 +85,7 @@ def refuse_blindness(lesson: Lesson) -> None:
     told = [
         judged.get(one.id) for name in stages_of(lesson.stage) for one in run.store.conversations(run.name, stage=name)
     ]
-    causes = Counter(one.unscored if one else "no verdict of this judge" for one in told if one is None or one.unscored)
+    causes = Counter(one.unscored if one else NO_VERDICT for one in told if one is None or one.unscored)
     if told and causes.total() == len(told):
         raise DataError(
             f"Nothing can be learnt: {causes.total():,} of {counted(len(told), 'conversation')} of stage"

@@ -34,6 +34,7 @@ ALL = "all"
 CAUSES_SHOWN = 20
 LONGEST_CAUSE = 140
 UNKNOWN_CAUSE = "unknown"
+NO_VERDICT = "no verdict of this judge"
 FAILED = frozenset({"target-failed", "attacker-failed"})
 _TRIES = re.compile(r" \(\d+ tr(?:y|ies)\)")
 _QUOTATION = re.compile(r"(['\"`])(?:(?!\1).){40,}\1")
@@ -169,7 +170,7 @@ def _cause(outcome: Outcome, verdict: Verdict | None) -> str:
     if outcome == "blocked":
         return "a content filter withheld an answer"
     if verdict is None:
-        return "no verdict of this judge"
+        return NO_VERDICT
     return verdict.unscored or "this judge says nothing that the measure counts"
 
 

@@ -68,10 +68,24 @@ def _of_rates(measured: "Sequence[Measurement]", names: "Sequence[str]") -> int:
     """Say which measurements have no rate; give the exit code: that none has any must not pass for a comparison."""
     from breakfix.cli.results import CANNOT_TELL
 
-    blank = [name for name, each in zip(names, measured, strict=True) if not each.card.has_rate]
-    if blank:
-        typer.echo(f"No conversation of {' or of '.join(blank)} could be scored.", err=True)
+    blank = _blank(measured, names)
+    for line in blank:
+        typer.echo(line, err=True)
     return CANNOT_TELL if len(blank) == len(measured) else 0
+
+
+def _blank(measured: "Sequence[Measurement]", names: "Sequence[str]") -> list[str]:
+    """Say of each measurement in which nothing was scored that it is so, why mostly, and what to do."""
+    from breakfix.scorecard import NO_VERDICT
+
+    lines: list[str] = []
+    for name, card in zip(names, (each.card for each in measured), strict=True):
+        if card.has_rate:
+            continue
+        cause = max(card.causes, key=lambda one: one.n).cause if card.causes else "nothing was held"
+        remedy = f" Measure it again with the judge that measured last, {card.judge}." if cause == NO_VERDICT else ""
+        lines.append(f"No conversation of {name} could be scored: {cause}.{remedy}")
+    return lines
 
 
 def _before_and_after(
@@ -87,7 +101,7 @@ def _before_and_after(
     early, late = measured
     before, after = names
     changes = contrast(early.scores, late.scores, whole.measure, seed=whole.seed)
-    if blank := [name for name, each in zip(names, measured, strict=True) if not each.card.has_rate]:
+    if blank := _blank(measured, names):
         return _say_blank(measured, blank, as_json=as_json)
     if not changes:
         raise DataError(f"{before} and {after} have no scored scenario in common. Measure both with the same settings.")
@@ -109,13 +123,14 @@ def _before_and_after(
 
 
 def _say_blank(measured: "Sequence[Measurement]", blank: "Sequence[str]", *, as_json: bool) -> int:
-    """Say which measurements have no rate to compare; give the exit code."""
+    """Say why there is no rate to compare; give the exit code."""
     from breakfix.cli.results import CANNOT_TELL, print_json
 
     if as_json:
         early, late = measured
         print_json({"before": early.card, "after": late.card, "comparisons": [], "gate": None})
-    typer.echo(f"Cannot tell: no conversation of {' or of '.join(blank)} could be scored.", err=True)
+    for line in blank:
+        typer.echo(f"Cannot tell. {line}", err=True)
     return CANNOT_TELL
 
 
