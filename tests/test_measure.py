@@ -51,7 +51,7 @@ def test_a_simulated_user_who_speaks_english_is_no_measure_of_french(capsys: Cap
     assert "did not write in French" in why["cause"] and len(why["conversation_id"]) == 32
     kept = Path("runs/r/scorecard.json")
     assert json.loads(kept.read_text())["causes"] == found["causes"]
-    assert inside(capsys, "report", "--run", "r", "--set", "report.formats=[html,md,json]").returncode == 0
+    assert inside(capsys, "report", "--run", "r", "--set", "report.formats=[html,md,json]").returncode == 1
     assert json.loads(kept.read_text())["causes"] == found["causes"], "read again from the store, they are the same"
     assert all("did not write in French" in Path(f"runs/r/report.{form}").read_text() for form in ("html", "md"))
 
