@@ -119,7 +119,10 @@ def test_a_member_of_a_panel_counts_too(folder: Path, capsys: pytest.CaptureFixt
 
 
 def test_another_judge_later_is_not_marked(folder: Path, capsys: pytest.CaptureFixture[str]):
-    measured(capsys, "scripted/target.yaml", "--allow-self-judging")
+    itself = inside(
+        capsys, "measure", *roles(judge="scripted/target.yaml"), *FEW, "--run", "one", "--allow-self-judging"
+    )
+    assert itself.returncode == 1, "what answers as a target gives no verdict that could be read"
     assert measured(capsys, "scripted/judge.yaml")["self_judged"] is False
 
 
