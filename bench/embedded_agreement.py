@@ -4,11 +4,14 @@
 
 Reads pku-saferlhf-mini and do-not-answer (harmful or not, by people) and the XSTest completions (refusal, by people):
 used for checking alone. Beside it stands, on the same rows, the rule that everything is harmful which the `refusal`
-judge does not call refused in full: what string matching would say. `--speed` times the judge alone, on this core.
+judge does not call refused in full: what string matching would say. Last, how often it cries wolf: on full answers to
+XSTest's safe prompts, and on ordinary answers of ChatGPT (halueval-general; nobody labelled these for harm). `--speed`
+times the judge alone, on this core.
 """
 
 import argparse
 import csv
+import json
 import os
 import sys
 import time
@@ -21,6 +24,8 @@ from refusal_agreement import FULL, read_models
 from breakfix.judging.embedded import classify_many
 from breakfix.judging.refusal import classify
 from breakfix.statistics.intervals import wilson
+
+COMPLIED = "1_full_compliance"
 
 
 class Labelled(NamedTuple):
@@ -82,6 +87,24 @@ def show_refusal(folder: Path) -> None:
     print(line("xstest completions: full refusal", [opinion.refusal == "full" for opinion in opinions], people))
 
 
+def show_alarms(folder: Path) -> None:
+    """Print how often answers to harmless requests are called harmful."""
+    rows = [row for found in read_models(folder / "xstest" / "model_completions").values() for row in found]
+    safe = [row for row in rows if not row["type"].startswith("contrast") and row["final_label"] == COMPLIED]
+    lines = (folder / "halueval-general/general_data.half-a.json").read_text("utf-8").splitlines()
+    ordinary = [json.loads(line) for line in lines]
+    asked = {
+        "xstest, safe prompts answered in full": [(row["prompt"], row["completion"]) for row in safe],
+        "halueval-general, ordinary answers": [(row["user_query"], row["chatgpt_response"]) for row in ordinary],
+    }
+    print(f"\n{'called harmful, of answers to harmless requests':50} {'n':>5} {'share':>7} 95 % interval")
+    for name, pairs in asked.items():
+        opinions = classify_many([request for request, _ in pairs], [answer for _, answer in pairs])
+        alarms = sum(bool(opinion.harmful) for opinion in opinions)
+        low, high = wilson(alarms, len(pairs))
+        print(f"{name:50} {len(pairs):5} {alarms / len(pairs):7.1%} [{low:.1%}, {high:.1%}]")
+
+
 def show_speed(folder: Path) -> None:
     """Print how many answers a second are judged, in the time of this process, and of the wall."""
     for name, rows in (("pku-saferlhf-mini", pku(folder)), ("do-not-answer", do_not_answer(folder))):
@@ -113,6 +136,7 @@ def main() -> None:
         show_harm(name, rows)
         show_harm("  without the requests", rows._replace(requests=[""] * len(rows.requests)))
     show_refusal(folder)
+    show_alarms(folder)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Harmless requests that are answered in full, made from short lists written by hand.
+"""Harmless requests that are answered in full: written in house, and made from short lists written by hand.
 
 The published sets show instructions, lists and letters almost only where they did harm. These rows show the same forms
 where they do none, some of them with alarming words (kill a process, shoot a portrait), so that form alone is no harm.
+Those of bench/harmless were each written by a language model for this project, on subjects of daily life, technology,
+writing and, with care, law, health and history; no prompt of a published set was used.
 """
 
 import random
@@ -11,6 +13,7 @@ from typing import Any
 import yaml
 
 LISTS: Any = yaml.safe_load((Path(__file__).parent / "embedded_harmless.yaml").read_text("utf-8"))
+WRITTEN = Path(__file__).parent / "harmless"
 ASKED = (
     "How do I {}?", "How can I {}?", "What is the best way to {}?", "Give me a guide to {}",
     "Explain step by step how to {}",
@@ -21,6 +24,12 @@ OPENED = (
     "", "Of course! You can {} in a few steps.", "Great question! Here's a guide:",
 )  # fmt: skip
 CLOSED = ("", "", "Good luck!", "Let me know if you have any other questions.", "Remember to take your time.", "Enjoy!")
+
+
+def written_exchanges() -> list[tuple[str, str]]:
+    """Read the requests and answers that were written in house."""
+    entries = [entry for path in sorted(WRITTEN.glob("*.yaml")) for entry in yaml.safe_load(path.read_text("utf-8"))]
+    return [(entry["asked"], entry["answer"].strip()) for entry in entries]
 
 
 def harmless_exchanges(times: int = 12) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from embedded_harmless import harmless_exchanges
+from embedded_harmless import WRITTEN, harmless_exchanges, written_exchanges
 
 csv.field_size_limit(10**9)
 
@@ -278,6 +278,7 @@ def all_rows(folder: Path) -> list[Row]:
     labelled = [*gptfuzz(folder), *jailbreakbench(folder)]
     goals = sorted({row.request for row in labelled if row.source == "jailbreakbench"})
     harmless = [Row("made/harmless", request, answer, 0, request) for request, answer in harmless_exchanges()]
+    harmless += [Row("house", request, answer, 0, request) for request, answer in written_exchanges()]
     read = [*labelled, *diasafety(folder), *begin(folder), *hh(folder)]
     return [*read, *made_rows(labelled, goals), *promises(folder), *harmless, *unasked([*read, *harmless])]
 
@@ -309,7 +310,7 @@ def requests(folder: Path) -> tuple[list[str], list[str]]:
     bad += [row["prompt"] for row in xstest if row["label"] == "unsafe"]
     good = [row["prompt"] for row in xstest if row["label"] == "safe"]
     good += [row["mutated_prompt"] for row in json_of(folder / "mitre-frr/mitre_frr.json")]
-    good += sorted({request for request, _ in harmless_exchanges()})
+    good += sorted({request for request, _ in (*harmless_exchanges(), *written_exchanges())})
     return bad, [*good, *sorted({row.request for row in begin(folder)})]
 
 
@@ -335,16 +336,22 @@ def sets_read(folder: Path) -> list[dict[str, object]]:
     """Name every set read, its files by hash, its licence and where its labels are from."""
     attacks = sorted((folder / "jailbreakbench/attack-artifacts").glob("*/*/*.json"))
     files = [*READ, *(str(path.relative_to(folder)) for path in attacks)]
-    return [
+    published: list[dict[str, object]] = [
         {
             "set": name,
             "licence": LICENCES[name],
             "labels": LABELS.get(name, "none; dangerous requests"),
-            "sha256": {
-                file: hashlib.sha256((folder / file).read_bytes()).hexdigest()
-                for file in files
-                if file.startswith(f"{name}/")
-            },
+            "sha256": _hashes(folder, [file for file in files if file.startswith(f"{name}/")]),
         }
         for name in LICENCES
     ]
+    written = sorted(path.name for path in WRITTEN.glob("*.yaml"))
+    labels = "none; written to be harmless, by a language model for this project"
+    return [
+        *published,
+        {"set": "house", "licence": "Apache-2.0", "labels": labels, "sha256": _hashes(WRITTEN, written)},
+    ]
+
+
+def _hashes(folder: Path, files: Sequence[str]) -> dict[str, str]:
+    return {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}

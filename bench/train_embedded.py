@@ -25,27 +25,33 @@ from embedded_rows import READ, UNASKED, Row, all_rows, hateful, moderated, requ
 from numpy.typing import NDArray
 
 from breakfix.judging.refusal import classify
+from breakfix.judging.senses import Senses, read_senses
 from breakfix.judging.signals import STEM, Lexicon, Reader, tokens_of, vocabulary
-from breakfix.judging.weighing import Head, along_line, along_trees, log_odds
+from breakfix.judging.weighing import Head, Line, along_line, along_trees, log_odds
 
 OUT = Path(__file__).parent.parent / "src" / "breakfix" / "data" / "embedded"
 SEEDS = (0, 1, 2)
 LEAST_TEXTS, LEAST_SETS = 5, 2
 """A word is known that stands in so many texts, of so many sets."""
+PUBLISHED = ("gptfuzz", "jailbreakbench", "diasafety", "begin-wow", "hh-rlhf/chosen")
+"""Sources whose requests and answers are as they were published, each once: words are counted in them."""
 SHARES = {
     "gptfuzz": 1.0, "jailbreakbench": 1.0, "jailbreakbench/wrapped": 0.3, "diasafety": 0.4, "begin-wow": 0.3,
     "hh-rlhf/chosen": 0.4, "hh-rlhf/rejected": 0.4, "gptfuzz/dual": 0.6, "jailbreakbench/dual": 0.6,
     "gptfuzz/refused twice": 0.05, "jailbreakbench/refused twice": 0.05, "gptfuzz/disclaimed": 0.02,
     "jailbreakbench/disclaimed": 0.02, "gptfuzz/shuffled": 0.02, "jailbreakbench/shuffled": 0.02, "gptfuzz/cut": 0.02,
-    "jailbreakbench/cut": 0.02, "gptfuzz/swapped": 0.05, "jailbreakbench/swapped": 0.1, "advbench/promise": 0.03,
-    "advbench/promise refused": 0.05, "advbench/refused": 0.03, "made/harmless": 0.1,
+    "jailbreakbench/cut": 0.02, "gptfuzz/swapped": 0.005, "jailbreakbench/swapped": 0.01, "advbench/promise": 0.003,
+    "advbench/promise refused": 0.005, "advbench/refused": 0.003, "made/harmless": 0.01,
+    "house": 0.08,
 }  # fmt: skip
 """What each source weighs; a set's two labels weigh the same."""
 WITHOUT_REQUEST = 0.4
 """What a source read without its requests weighs, as a share of what it weighs with them."""
 GROWING = Growing()
-PENALTY = 2500.0
-"""On the squared weights of the line, in rows."""
+PENALTY, SENSE_PENALTY = 2500.0, 30.0
+"""On the squared weights of the line, and of those that tell texts by their vectors, in rows."""
+PAIRED = 1.6
+"""What the line weighs pairs of answers of which people preferred one, in shares."""
 HELD = {"gptfuzz": ("gptfuzz", "swapped"), "jailbreakbench": ("jailbreakbench", "swapped"), "diasafety": ("diasafety",)}
 """A held-out set -> what goes with it: sources with this name or made of it."""
 
@@ -64,9 +70,7 @@ def learn_words(folder: Path, rows: Sequence[Row]) -> Reader:
     bad, good = requests(folder)
     flagged, passed = moderated(folder)
     hate, neutral = hateful(folder)
-    published = [
-        row for row in rows if row.source in ("gptfuzz", "jailbreakbench", "diasafety", "begin-wow", "hh-rlhf/chosen")
-    ]
+    published = [row for row in rows if row.source in PUBLISHED]
     texts = [(row.source, f"{row.request}\n{row.answer}") for row in published]
     for name, more in (("requests", bad + good), ("moderation", flagged + passed), ("toxigen", hate + neutral)):
         texts += [(name, text) for text in more]
@@ -79,18 +83,23 @@ def learn_words(folder: Path, rows: Sequence[Row]) -> Reader:
     known = [word for word, n in times.items() if n >= LEAST_TEXTS and len(places[word]) >= LEAST_SETS]
     words = vocabulary(sorted(known, key=lambda word: (-times[word], word)))
     rarity = document_rarity([[word[:STEM] for word in found] for _, found in tokens])
-    bare = Reader(Lexicon(words, rarity, np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)))
+    senses = Senses(*read_senses())
+    bare = Reader(Lexicon(words, rarity, np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)), senses)
     idle = [text for _, text in texts if _ == "begin-wow"][::3]
-    scores = np.stack(
-        [
-            fit_scores(bare, bad, [*good, *passed, *neutral[:600], *idle]),
-            fit_scores(bare, flagged, passed),
-            fit_scores(bare, hate, neutral),
-        ]
-    )
+    told = ((bad, [*good, *passed, *neutral[:600], *idle]), (flagged, passed), (hate, neutral))
+    scores = np.stack([fit_scores(bare, *sides) for sides in told])
+    senses = senses._replace(lines=tuple(fit_sense(bare, *sides) for sides in told))
     weights = np.array([0.0, *(_tells(word) * rarity.get(word[:STEM], rarity[""]) for word in words)])
     vectors = fit_vectors(bare.batch([text for _, text in texts]), bare, weights)
-    return Reader(Lexicon(words, rarity, *(found.astype(np.float16).astype(np.float32) for found in (scores, vectors))))
+    learnt = (found.astype(np.float16).astype(np.float32) for found in (scores, vectors))
+    return Reader(Lexicon(words, rarity, *learnt), senses)
+
+
+def fit_sense(reader: Reader, bad: Sequence[str], good: Sequence[str]) -> Line:
+    """Fit a line that tells bad texts from good ones by their vectors, the two sides weighing the same."""
+    labels = np.array([1.0] * len(bad) + [0.0] * len(good))
+    weight = np.where(labels == 1, 1000 / len(bad), 1000 / len(good))
+    return fit_line(reader.sense(reader.batch([*bad, *good])), labels, weight, penalty=SENSE_PENALTY)
 
 
 def _tells(word: str) -> bool:
@@ -133,6 +142,30 @@ def train(lesson: Lesson, labels: NDArray[np.float64], weight: NDArray[np.float6
     return Head(joined(trees), fit_line(rows, wanted, weights, penalty=PENALTY))
 
 
+def train_harm(lesson: Lesson, weight: NDArray[np.float64], seeds: Sequence[int]) -> Head:
+    """Train what tells harm: the trees on all rows, the line on preferences as what they are, differences."""
+    head = train(lesson, lesson.harmful, weight, seeds)
+    alone = np.where(np.char.startswith(lesson.sources, "hh-rlhf"), 0.0, weight)
+    used = alone > 0
+    apart, middle = preferred(lesson), lesson.signals[weight > 0].mean(0)
+    rows = np.vstack([lesson.signals[used], middle + apart, middle - apart])
+    sides = np.repeat([1.0, 0.0], len(apart))
+    pairs = np.full(len(sides), PAIRED * 1000 / len(sides))
+    labels, weights = np.concatenate([lesson.harmful[used], sides]), np.concatenate([alone[used], pairs])
+    return head._replace(line=fit_line(rows, labels, weights, penalty=PENALTY))
+
+
+def preferred(lesson: Lesson) -> NDArray[np.float32]:
+    """Give what the answer that people found more harmful has over the other, a row a pair."""
+    at: dict[str, dict[str, int]] = {}
+    for number, row in enumerate(lesson.rows):
+        if row.source in ("hh-rlhf/chosen", "hh-rlhf/rejected"):
+            at.setdefault(row.group, {})[row.source.removeprefix("hh-rlhf/")] = number
+    both = [(pair["rejected"], pair["chosen"]) for pair in at.values()]
+    worse, better = (np.array(side) for side in zip(*both, strict=True))
+    return lesson.signals[worse] - lesson.signals[better]
+
+
 def refusals_of(rows: Sequence[Row]) -> NDArray[np.str_]:
     """Class each answer by the rules of the `refusal` judge; one that did harm refused at most in part."""
     found: list[str] = []
@@ -160,7 +193,7 @@ def hold_out(lesson: Lesson) -> dict[str, dict[str, float]]:
     """Leave out one labelled set at a time, with all that was made of it, and judge it."""
     found: dict[str, dict[str, float]] = {}
     for name, left_out in HELD.items():
-        head = train(lesson, lesson.harmful, weights_of(lesson, left_out), SEEDS[:1])
+        head = train_harm(lesson, weights_of(lesson, left_out), SEEDS[:1])
         own = lesson.sources == name
         rows, harmful = lesson.signals[own], lesson.harmful[own]
         ways = {
@@ -184,9 +217,10 @@ def write(folder: Path, reader: Reader, heads: dict[str, Head]) -> None:
         "scores": lexicon.scores.astype(np.float16),
         "vectors": lexicon.vectors.astype(np.float16),
     }
-    line = heads["harmful"].line
-    arrays |= {"middle": line.middle, "spread": line.spread}
+    for part in Line._fields:
+        arrays[f"sense_{part}"] = np.stack([getattr(line, part) for line in reader.senses.lines]).astype(np.float32)
     for name, head in heads.items():
+        arrays |= {f"{name}_middle": head.line.middle, f"{name}_spread": head.line.spread}
         arrays[f"{name}_columns"] = head.trees.columns.astype(np.int16)
         arrays[f"{name}_thresholds"] = head.trees.thresholds
         arrays[f"{name}_leaves"] = head.trees.leaves
@@ -204,7 +238,7 @@ CANNOT = (
     "It does not know whether what an answer claims is true, or would work.",
     "Instructions for something harmless, in a form that harm often has (steps, a list), it calls harmful too often,"
     " where neither the request nor the subject is one that it knows: in doubt about harmless requests, do not use it.",
-    "Short answers in prose to ordinary risky questions (pku-saferlhf-mini) it tells apart little better than chance.",
+    "Of short answers in prose to ordinary risky questions (pku-saferlhf-mini) it judges one in three wrongly.",
     "Unsafe small talk (diasafety) it does not recognise unless it has been trained on it: left out, it is at chance.",
     "Refusal classes are learnt from the rules of the `refusal` judge, asked in doubt, and share their errors.",
     "It sees an exchange and its request; harm spread over several exchanges it can miss.",
@@ -219,7 +253,14 @@ def write_card(folder: Path, data: Path, lesson: Lesson) -> str:
         "weights": {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
         "trained_by": "bench/train_embedded.py",
         "sets": sets_read(data),
-        "made": "rows named advbench/... or .../dual and the like are made from these sets; made/harmless by hand",
+        "made": "rows named advbench/... or .../dual and the like are made from these sets; made/harmless and house in"
+        " house (bench/embedded_harmless.py)",
+        "word_vectors": {
+            "sha256": hashlib.sha256((folder / "senses.npz").read_bytes()).hexdigest(),
+            "made_by": "bench/embedded_senses.py",
+            "of": "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0",
+            "encoder_saw": ENCODER_SAW,
+        },
         "rows": Counter(sorted(str(source) for source in lesson.sources)),
         "never_trained_on": [
             "do-not-answer",
@@ -235,6 +276,12 @@ def write_card(folder: Path, data: Path, lesson: Lesson) -> str:
     return json.dumps(card["weights"])
 
 
+ENCODER_SAW = (
+    "Reddit comments 2015-2018, S2ORC, WikiAnswers, PAQ, Stack Exchange, MS MARCO, GOOAQ, Yahoo Answers,"
+    " code_search_net, COCO, SPECTER, SearchQA, ELI5, Flickr30k, SNLI, MultiNLI, sentence-compression, wikiHow, AltLex,"
+    " QQP, Simple Wikipedia, Natural Questions, SQuAD 2.0, TriviaQA"
+)
+"""What the encoder's model card says it was trained on."""
 LOOKS = {
     "pku-saferlhf-mini": (
         "an early version, three models: no choice made",
@@ -243,6 +290,7 @@ LOOKS = {
         "these weights, four times while code that joins refusal and harm was settled: little changed here",
         "eight weighings with published word vectors beside these numbers: 60 to 61 % at best, none taken",
         "three shares of rows without their request: the largest was taken",
+        "some fifty weighings of sources, word vectors and preferences, beside the left-out sets: 59 to 66 %",
     ),
     "do-not-answer": (
         "an early version, three models: no choice made",
@@ -251,6 +299,7 @@ LOOKS = {
         "eight weighings with published word vectors beside these numbers: no better, none taken",
         "three shares of rows without their request: the largest was taken (without requests 51 to 82 % balanced)",
         "three bounds below which a spoken refusal is partial: 79.8 to 80.6 %, the middle one was taken",
+        "the same fifty weighings: 74 to 87 %; taken was the mixture under which no left-out set lost",
     ),
     "xstest completions": (
         "the rules that refusal was learnt from were written with sight of them",
@@ -282,7 +331,7 @@ def main() -> None:
     weight = weights_of(lesson)
     classes = refusals_of(rows)
     heads = {
-        "harmful": train(lesson, lesson.harmful, weight, SEEDS),
+        "harmful": train_harm(lesson, weight, SEEDS),
         "full": train(lesson, (classes == "full").astype(float), weight, SEEDS[:1]),
         "answered": train(lesson, (classes == "none").astype(float), weight, SEEDS[:1]),
     }

@@ -19,11 +19,12 @@ import numpy as np
 from breakfix.identity import digest, short
 from breakfix.judging.refusal import Read, by_rules, head_of, identity, unread
 from breakfix.judging.requests import holds
+from breakfix.judging.senses import Senses, read_senses
 from breakfix.judging.signals import Lexicon, Reader
 from breakfix.judging.weighing import Head, Line, Trees, log_odds, probability
 from breakfix.types import Conversation, Refusal, Scenario, Verdict
 
-CODE = 3
+CODE = 4
 """Raised whenever the reading of texts or the code below changes; with weights, words and rules it makes `judge_id`."""
 TOGETHER = 256
 """So many texts are read at once."""
@@ -168,9 +169,10 @@ def weights() -> Weights:
     path = folder / "weights.npz"
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
-    content = hashlib.sha256(path.read_bytes() + (folder / "words.yaml").read_bytes()).hexdigest()
+    parts = [(folder / name).read_bytes() for name in ("weights.npz", "words.yaml", "senses.npz")]
+    content = hashlib.sha256(b"".join(parts)).hexdigest()
     return Weights(
-        Reader(lexicon_of(arrays)),
+        Reader(lexicon_of(arrays), senses_of(arrays)),
         {name: stored_head(arrays, name) for name in HEADS},
         content,
     )
@@ -188,6 +190,13 @@ def lexicon_of(arrays: dict[str, Any]) -> Lexicon:
     )
 
 
+def senses_of(arrays: dict[str, Any]) -> Senses:
+    """Read the words' vectors, and from the stored arrays the lines that go by them."""
+    stored = zip(*(arrays[f"sense_{part}"] for part in Line._fields), strict=True)
+    lines = tuple(Line(middle, spread, weights, float(start)) for middle, spread, weights, start in stored)
+    return Senses(*read_senses(), lines)
+
+
 def stored_head(arrays: dict[str, Any], name: str) -> Head:
     """Read one head from the stored arrays."""
     return Head(
@@ -197,5 +206,10 @@ def stored_head(arrays: dict[str, Any], name: str) -> Head:
             arrays[f"{name}_leaves"],
             float(arrays[f"{name}_starts"][0]),
         ),
-        Line(arrays["middle"], arrays["spread"], arrays[f"{name}_weights"], float(arrays[f"{name}_starts"][1])),
+        Line(
+            arrays[f"{name}_middle"],
+            arrays[f"{name}_spread"],
+            arrays[f"{name}_weights"],
+            float(arrays[f"{name}_starts"][1]),
+        ),
     )

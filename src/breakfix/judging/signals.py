@@ -2,7 +2,8 @@
 
 Words and phrases of data/embedded/words.yaml by kind (how often, how densely, how early, how late), the answer's form
 (lists, sentences that tell to act or to beware, refusals and what follows them, repetition, code), how much of the
-request's own words it takes up, and learned scores of words. Many texts are read at once, in numpy; no text leaves.
+request's own words it takes up, learned scores of words, and what the words mean (senses.py). Many texts are read at
+once, in numpy; no text leaves.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from breakfix.judging.senses import Senses
 from breakfix.packaged import read_data
 
 Floats = NDArray[np.float32]
@@ -52,6 +54,7 @@ _FORMS = (
     frozenset({"i"}),
 )
 _LINE, _ENDS, _NUMBER, _BULLET, _SIGN = 1, 2, 4, 8, 16
+_BITS = 32  # one look gives a token's place among the learned words and, above so many bits, among the senses
 
 
 class Lexicon(NamedTuple):
@@ -67,10 +70,11 @@ class Lexicon(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Texts as numbers, one after the other."""
+    """Texts as numbers, one after the other; a token's id is its place in the lexicon, its sense that in the senses."""
 
     tokens: list[list[str]]
     ids: Ints
+    senses: Ints
     lengths: Ints
     doc: Ints
     position: Ints
@@ -103,10 +107,13 @@ def vocabulary(words: Sequence[str]) -> tuple[str, ...]:
 class Reader:
     """Reads requests and answers into rows of numbers."""
 
-    def __init__(self, lexicon: Lexicon) -> None:
-        self.lexicon = lexicon
+    def __init__(self, lexicon: Lexicon, senses: Senses) -> None:
+        self.lexicon, self.senses = lexicon, senses
         self.ids = {word: number for number, word in enumerate(lexicon.words, start=1)}
         self.size = len(lexicon.words) + 1
+        self._numbers = dict(self.ids)
+        for number, word in enumerate(senses.words, start=1):
+            self._numbers[word] = self._numbers.get(word, 0) + (number << _BITS)
         self.rarest = max(lexicon.rarity.values(), default=1.0)
         kinds = kinds_of_words()
         self.kinds = tuple(kinds)
@@ -119,17 +126,17 @@ class Reader:
         """Name the numbers of a row, in order."""
         counted = [f"{what}:{kind}" for what in ("head", "count", "density", "tail") for kind in self.kinds]
         asked = [f"request:{kind}" for kind in self.kinds]
-        return (*counted, *_SHAPE, *_OVERLAP, *asked, *_REQUEST, *_LEARNED)
+        return (*counted, *_SHAPE, *_OVERLAP, *asked, *_REQUEST, *_LEARNED, *self.senses.names)
 
     def batch(self, texts: Sequence[str]) -> Batch:
         """Turn texts into numbers of words; 0 is a word that is not known."""
         tokens = [tokens_of(text) for text in texts]
-        get = self.ids.get
-        ids = np.array([get(token, 0) for row in tokens for token in row], np.int64)
+        get = self._numbers.get
+        numbers = np.array([get(token, 0) for row in tokens for token in row], np.int64)
         lengths = np.array([len(row) for row in tokens], np.int64)
         doc = np.repeat(np.arange(len(texts)), lengths)
-        position = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return Batch(tokens, ids, lengths, doc, position)
+        position = np.arange(len(numbers)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return Batch(tokens, numbers & ((1 << _BITS) - 1), numbers >> _BITS, lengths, doc, position)
 
     def rows(self, requests: Sequence[str], answers: Sequence[str]) -> Floats:
         """Read requests and their answers, (texts, numbers)."""
@@ -141,6 +148,7 @@ class Reader:
             self._overlap(asked, given, answers, self._last_refusal(given, kind_rows, kind_columns)),
             *self._request(asked),
             self._learned(asked, given),
+            self.senses.numbers(self.sense(asked), self.sense(given)),
         ]
         return np.hstack(blocks).astype(np.float32)
 
@@ -149,6 +157,10 @@ class Reader:
         weights = self.lexicon.scores.T
         found = sum_by(weights[batch.ids] + weights[self.size + pair_buckets(batch)], batch.lengths)
         return found / np.sqrt(np.maximum(batch.lengths, 1))[:, None] + weights[-1]
+
+    def sense(self, batch: Batch) -> Floats:
+        """Give the mean direction of each text's words, (texts, dimensions); zeros where none is known."""
+        return _unit(sum_by(self.senses.vectors[batch.senses], batch.lengths))
 
     # ── phrases ──
 
@@ -310,12 +322,11 @@ class Reader:
     def _learned(self, asked: Batch, given: Batch) -> Floats:
         wanted = _unit(sum_by(self.lexicon.vectors[asked.ids], asked.lengths))
         vectors = self.lexicon.vectors[given.ids]
-        whole = _unit(sum_by(vectors, given.lengths))
-        head = _unit(sum_by(vectors * (given.position < ECHO)[:, None], given.lengths))
-        tail = _unit(sum_by(vectors * (given.position >= ECHO)[:, None], given.lengths))
-        near = np.stack(
-            [(wanted * whole).sum(1), (wanted * head).sum(1), (wanted * tail).sum(1), (head * tail).sum(1)], 1
-        )
+        summed = sum_by(vectors, given.lengths)
+        early = sum_by(vectors * (given.position < ECHO)[:, None], given.lengths)
+        whole, head, tail = _unit(summed), _unit(early), _unit(summed - early)
+        pairs = ((wanted, whole), (wanted, head), (wanted, tail), (head, tail))
+        near = np.stack([(one * other).sum(1) for one, other in pairs], 1)
         request, answer = self.score(asked), self.score(given)
         harmless = np.maximum(0, -request[:, :1])
         return np.hstack([near, request, answer, harmless, harmless * np.maximum(0, -answer[:, :1])])
