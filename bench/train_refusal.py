@@ -9,7 +9,8 @@ come out the same, byte for byte.
 
 `--folds` judges every row by weights learnt without any answer to its prompt (ten folds by prompt, three divisions), so
 the phrases have not seen the row. The rules have: their words were written with sight of all rows, so what the whole
-judge reaches here is still flattering, and the phrases alone are the honest line.
+judge reaches here is flattering, and so, less, are the phrases, which weigh signs that the rules see. Without them they
+are clean.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, logsumexp
 
-from breakfix.judging.phrasing import BUCKETS, CLASSES, EXTRAS, extras_of, runs_of
+from breakfix.judging.phrasing import BUCKETS, CLASSES, EXTRAS, SIGNS, extras_of, runs_of
 from breakfix.judging.refusal import RULES_WEIGH, Read, by_rules, phrases_of
 from breakfix.statistics.intervals import wilson
 
@@ -119,9 +120,13 @@ def fold_of(prompt: str, division: int) -> int:
 def show_folds(lesson: Lesson) -> None:
     """Print agreement with people: phrases out of fold, rules that have seen the rows, and both."""
     full = lesson.labels == 2
+    unsigned = lesson.numbers.tolil()
+    unsigned[:, BUCKETS + EXTRAS - len(SIGNS) :] = 0
+    bare = lesson._replace(numbers=unsigned.tocsr())
     divided = [out_of_fold(lesson, division) for division in range(DIVISIONS)]
     ways = {
         "phrases, prompt not seen": [odds > 0 for odds in divided],
+        "phrases without the signs, prompt not seen": [out_of_fold(bare, n) > 0 for n in range(DIVISIONS)],
         "rules, all rows seen": [lesson.by_rules > 0],
         "judge: phrases not seen, rules seen": [odds + RULES_WEIGH * lesson.by_rules > 0 for odds in divided],
     }

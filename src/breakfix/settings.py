@@ -278,7 +278,8 @@ def load_settings(
     for key, value in options.items():
         _apply(tree, f"{key}={value}")
     where = str(path) if path else "the settings of the run" if saved else "--set"
-    return settings_from(tree, where=where, places={key: _flag(key) for key in options})
+    flags = {key: "--" + key.rpartition(".")[2].replace("_", "-") for key in options}  # by custom of the command line
+    return settings_from(tree, where=where, places=flags)
 
 
 def settings_from(
@@ -291,11 +292,6 @@ def settings_from(
         wrong = ".".join(map(str, error.errors()[0]["loc"])) + "."
         said = [place for key, place in places.items() if wrong.startswith(f"{key}.")]
         raise SettingsError(_one_line(error, [where, *said][-1])) from None
-
-
-def _flag(key: str) -> str:
-    """Name the option that sets a key: its last part, by custom of the command line."""
-    return "--" + key.rpartition(".")[2].replace("_", "-")
 
 
 def dump_settings(settings: CycleSettings) -> str:

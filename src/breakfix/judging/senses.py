@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from breakfix.judging.weighing import Line, along_line
 
 Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 ALIKE = 4.0
 """What the products of request and answer are raised by: they are small beside the two."""

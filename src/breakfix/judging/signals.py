@@ -54,7 +54,6 @@ _FORMS = (
     frozenset({"i"}),
 )
 _LINE, _ENDS, _NUMBER, _BULLET, _SIGN = 1, 2, 4, 8, 16
-_BITS = 32  # one look gives a token's place among the learned words and, above so many bits, among the senses
 
 
 class Lexicon(NamedTuple):
@@ -70,11 +69,11 @@ class Lexicon(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Texts as numbers, one after the other; a token's id is its place in the lexicon, its sense that in the senses."""
+    """Texts as numbers, one after the other: each token's among all words that are known, and as the lexicon has it."""
 
     tokens: list[list[str]]
+    words: Ints
     ids: Ints
-    senses: Ints
     lengths: Ints
     doc: Ints
     position: Ints
@@ -111,9 +110,10 @@ class Reader:
         self.lexicon, self.senses = lexicon, senses
         self.ids = {word: number for number, word in enumerate(lexicon.words, start=1)}
         self.size = len(lexicon.words) + 1
-        self._numbers = dict(self.ids)
-        for number, word in enumerate(senses.words, start=1):
-            self._numbers[word] = self._numbers.get(word, 0) + (number << _BITS)
+        known = dict.fromkeys((*lexicon.words, *senses.words))  # the lexicon first: its words keep their numbers
+        self._words = {word: number for number, word in enumerate(known, start=1)}
+        places = {word: number for number, word in enumerate(senses.words, start=1)}
+        self._vectors = senses.vectors[[0, *(places.get(word, 0) for word in known)]]
         self.rarest = max(lexicon.rarity.values(), default=1.0)
         kinds = kinds_of_words()
         self.kinds = tuple(kinds)
@@ -131,12 +131,12 @@ class Reader:
     def batch(self, texts: Sequence[str]) -> Batch:
         """Turn texts into numbers of words; 0 is a word that is not known."""
         tokens = [tokens_of(text) for text in texts]
-        get = self._numbers.get
-        numbers = np.array([get(token, 0) for row in tokens for token in row], np.int64)
+        get = self._words.get
+        words = np.array([get(token, 0) for row in tokens for token in row], np.int64)
         lengths = np.array([len(row) for row in tokens], np.int64)
         doc = np.repeat(np.arange(len(texts)), lengths)
-        position = np.arange(len(numbers)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return Batch(tokens, numbers & ((1 << _BITS) - 1), numbers >> _BITS, lengths, doc, position)
+        position = np.arange(len(words)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return Batch(tokens, words, np.where(words < self.size, words, 0), lengths, doc, position)
 
     def rows(self, requests: Sequence[str], answers: Sequence[str]) -> Floats:
         """Read requests and their answers, (texts, numbers)."""
@@ -160,7 +160,7 @@ class Reader:
 
     def sense(self, batch: Batch) -> Floats:
         """Give the mean direction of each text's words, (texts, dimensions); zeros where none is known."""
-        return _unit(sum_by(self.senses.vectors[batch.senses], batch.lengths))
+        return _unit(sum_by(self._vectors[batch.words], batch.lengths))
 
     # ── phrases ──
 
@@ -227,8 +227,7 @@ class Reader:
 
     def _shape(self, batch: Batch, at: Ints, kinds: Ints) -> Floats:
         flags = self._flags[batch.ids]
-        starts_line = _after(flags & _LINE > 0, batch)
-        items = starts_line & (flags & (_NUMBER | _BULLET) > 0)
+        items = _after(flags & _LINE > 0, batch) & (flags & (_NUMBER | _BULLET) > 0)
         after_item = _shift(items, 1) | _shift(items, 2)
         starts = (
             _after(flags & _ENDS > 0, batch) | _shift(items, 1) | (_shift(items, 2) & (_shift(flags, 1) & _SIGN > 0))
@@ -312,10 +311,9 @@ class Reader:
         docs, size = len(batch.lengths), len(self.kinds)
         at, kinds = self._hits(batch)
         counts = np.bincount(batch.doc[at] * size + kinds, minlength=docs * size).reshape(docs, size)
-        firsts = [tokens[0] if tokens else "" for tokens in batch.tokens]
         forms = [
-            (*(first in form for form in _FORMS), "?" in tokens, not tokens, np.log1p(len(tokens)))
-            for first, tokens in zip(firsts, batch.tokens, strict=True)
+            (*("".join(tokens[:1]) in form for form in _FORMS), "?" in tokens, not tokens, np.log1p(len(tokens)))
+            for tokens in batch.tokens
         ]
         return [np.minimum(counts, 2).astype(np.float32), np.array(forms, np.float32).reshape(docs, len(_REQUEST))]
 
