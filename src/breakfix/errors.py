@@ -80,14 +80,19 @@ def unreadable(error: Exception) -> str:
     return "it is not UTF-8 text. Save it as UTF-8"
 
 
+def closest(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str | None:
+    """Give the known name that is most like one, if it is like it enough (0 to 1: as difflib has it)."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
+
+
 def nearest(name: str, known: Collection[str]) -> str:
     """Say which known name was probably meant, or list them all: how an error text ends."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}."
+    near = closest(name, known, cutoff=0.4)
+    return f"Did you mean {near!r}?" if near else f"Known: {', '.join(sorted(known))}."
 
 
 def nearest_of_few(name: str, known: Collection[str]) -> str:
     """Say which known name was probably meant, if one is near, and list all: they are few enough to be read."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
+    near = closest(name, known)
+    hint = f"Did you mean {near!r}? " if near else ""
     return f"{hint}Known: {', '.join(known)}."

@@ -5,7 +5,6 @@ A role is any model by name, or one of the exact roles of the lab (`lab/exact`).
 elsewhere a role without a model is an error that says which flag names it.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import NamedTuple
 import orjson
 
 from breakfix.calls import Line
-from breakfix.errors import SettingsError, nearest
+from breakfix.errors import SettingsError, closest, nearest
 from breakfix.harms import load_harms
 from breakfix.identity import digest
 from breakfix.judges import EXACT, OFFLINE, check_self_judging, judge_names, model_behind, models_of, open_panel
@@ -179,7 +178,7 @@ def check_role(role: Role, name: str) -> None:
 
 def offline_near(name: str) -> str | None:
     """Give the offline judge that a name is like."""
-    return next(iter(difflib.get_close_matches(name, [REFUSAL, EMBEDDED], n=1, cutoff=NEAR)), None)
+    return closest(name, (REFUSAL, EMBEDDED), cutoff=NEAR)
 
 
 def _unknown_judge(name: str) -> SettingsError:

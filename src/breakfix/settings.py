@@ -3,7 +3,6 @@
 Settings travel whole with what they made. Secrets are never settings: `api_key_env` names an environment variable.
 """
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Literal, cast, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from breakfix.errors import SettingsError, unreadable
+from breakfix.errors import SettingsError, closest, unreadable
 from breakfix.types import MEASURES, Area, Measure
 
 JudgeRule = Literal["median", "max", "mean"]
@@ -365,8 +364,8 @@ def _one_line(error: ValidationError, where: str) -> str:
     key = ".".join(parts)
     if first["type"] == "extra_forbidden":
         known = _known_keys(parts[:-1])
-        near = difflib.get_close_matches(parts[-1], known, n=1, cutoff=0.4)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known here: {', '.join(known)}."
+        near = closest(parts[-1], known, cutoff=0.4)
+        hint = f"Did you mean {near!r}?" if near else f"Known here: {', '.join(known)}."
         return f"{where}: unknown setting {key!r}. {hint}"
     listed = [one for one in others if isinstance(one["loc"][-1], int) and one["loc"][:-1] == first["loc"][:-1]]
     also = "".join(f" Nor {one['input']!r}.{_near_choice(one)}" for one in listed)
@@ -379,8 +378,8 @@ def _parts(value: object) -> object:
 
 def _near_choice(error: Mapping[str, Any]) -> str:
     given, expected = error["input"], str(error.get("ctx", {}).get("expected", ""))
-    near = difflib.get_close_matches(str(given), re.findall(r"'([^']*)'", expected), n=1, cutoff=0.4)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    near = closest(str(given), re.findall(r"'([^']*)'", expected), cutoff=0.4)
+    return f" Did you mean {near!r}?" if near else ""
 
 
 def _known_keys(parents: Sequence[str]) -> list[str]:

@@ -3,11 +3,10 @@
 Nothing is sent and no weights are read here: a wrong name fails at once, a model that is not there when first asked.
 """
 
-import difflib
 import re
 from pathlib import Path
 
-from breakfix.errors import ModelError
+from breakfix.errors import ModelError, closest
 from breakfix.models.weights import LAB_SIZES, check_size, lab_folder
 from breakfix.protocols import Model
 from breakfix.settings import CallSettings, ModelSettings
@@ -100,13 +99,12 @@ HOST = re.compile(r"[\w.-]+:\d+/")
 
 def _unknown(name: str) -> ModelError:
     kinds = {form.partition("/")[0]: form for form in (f"{kind}/" for kind in KINDS)}
-    near = difflib.get_close_matches(name, [f"lab/{size}" for size in LAB_SIZES], n=1, cutoff=NEAR)
-    near = near or [
-        kinds[kind] for kind in difflib.get_close_matches(name.partition("/")[0], list(kinds), n=1, cutoff=NEAR)
-    ]
+    near = closest(name, [f"lab/{size}" for size in LAB_SIZES], cutoff=NEAR)
+    if not near and (kind := closest(name.partition("/")[0], kinds, cutoff=NEAR)):
+        near = kinds[kind]
     if not near and "/" not in name and BARE.match(name):
-        near = ["openai/" + re.sub(r"^gpt(?=\d)", "gpt-", name)]
+        near = "openai/" + re.sub(r"^gpt(?=\d)", "gpt-", name)
     if not near and HOST.match(name):
-        near = [f"http://{name}"]
-    hint = f"Did you mean {near[0]!r}? " if near else ""
+        near = f"http://{name}"
+    hint = f"Did you mean {near!r}? " if near else ""
     return ModelError(f"Unknown model {name!r}. {hint}A model is one of: {', '.join(FORMS)}.")

@@ -4,14 +4,13 @@ A file is recognised by its name and columns. One that should be a published who
 said to be another: halves and newer versions exist.
 """
 
-import difflib
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from breakfix.errors import BreakfixError, DataError
+from breakfix.errors import BreakfixError, DataError, closest
 from breakfix.scenarios.answerers import parse_name, with_labels
 from breakfix.scenarios.hub import PREFIX, fetch, parse_place
 from breakfix.scenarios.prints import tell_changes
@@ -72,8 +71,8 @@ def _members(name: str) -> tuple[PublishedSet, ...]:
         names = [*load_sets(), *GROUPS]
         if "/" in name or Path(name).suffix.lower() in SUFFIXES:
             raise DataError(f"There is no file {name!r}. Check the path, or name a set: breakfix scenarios lists them.")
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known sets: {', '.join(names)}."
+        near = closest(name, names)
+        hint = f"Did you mean {near!r}?" if near else f"Known sets: {', '.join(names)}."
         raise DataError(f"No scenarios {name!r}: neither a file nor a known set. {hint}")
     return members
 

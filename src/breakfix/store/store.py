@@ -4,7 +4,6 @@ Writing is idempotent by id: a rerun after a kill leaves the same rows. Reading 
 long a run is. The store keeps conversations and verdicts; estimates are always computed from them anew.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -16,7 +15,7 @@ from sqlalchemy import Connection, Select, Table, create_engine, delete, event, 
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 
-from breakfix.errors import StoreError
+from breakfix.errors import StoreError, closest
 from breakfix.estimates import Ending, Label
 from breakfix.store import tables
 from breakfix.store.locks import hold, is_held
@@ -101,8 +100,8 @@ class Store:
         if record := self._record(run):
             return record
         known = [each.run for each in self._nouns(RunRecord, select(tables.runs.c.body))]
-        near = difflib.get_close_matches(run, known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else "List what there is: breakfix runs list"
+        near = closest(run, known)
+        hint = f"Did you mean {near!r}?" if near else "List what there is: breakfix runs list"
         raise StoreError(f"No run {run!r} in {str(self.path)!r}. {hint}")
 
     def is_known(self, run: str) -> bool:

@@ -4,11 +4,10 @@
 family by name: hf/<folder>, http://host/v1#<model>.
 """
 
-import difflib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from breakfix.errors import SettingsError
+from breakfix.errors import SettingsError, closest
 from breakfix.judging.guards import answers, forms
 from breakfix.judging.guards.answers import Reading
 from breakfix.judging.guards.forms import Question, Seen
@@ -144,8 +143,8 @@ def split_guard(name: str) -> tuple[Family, str] | None:
         return None
     wanted, mark, model = name.removeprefix(PREFIX).partition("=")
     if wanted not in FAMILIES:
-        near = difflib.get_close_matches(wanted, FAMILIES, n=1, cutoff=0.5)
-        hint = f"Did you mean {PREFIX + near[0]!r}?" if near else f"Known: {', '.join(FAMILIES)}."
+        near = closest(wanted, FAMILIES, cutoff=0.5)
+        hint = f"Did you mean {PREFIX + near!r}?" if near else f"Known: {', '.join(FAMILIES)}."
         raise SettingsError(f"No guard {wanted!r}. {hint}")
     if mark and not model:
         raise SettingsError(f"Judge {name!r} names no model after the =. Leave it out for the one on the hub.")
