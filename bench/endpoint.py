@@ -64,16 +64,20 @@ class Endpoint:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.die = random.Random(options.seed)
-        self.requests = self.ok = self.repeated = self.in_flight = self.peak = 0
+        self.requests = self.ok = self.repeated = self.in_flight = self.peak = self.connections = 0
         self.answered: set[int] = set()
         self.recorded: list[dict[str, Any]] = []
         self.first_s = self.last_s = 0.0
 
     def stats(self) -> dict[str, Any]:
-        """Count what was served. `repeated`: requests answered well that had been answered well before."""
+        """Count what was served. `repeated`: requests answered well that had been answered well before.
+
+        `connections`: those that brought a chat request.
+        """
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return {
             "requests": self.requests, "ok": self.ok, "repeated": self.repeated, "peak": self.peak,
+            "connections": self.connections,
             "first_s": self.first_s, "last_s": self.last_s, "cpu_s": usage.ru_utime + usage.ru_stime,
         }  # fmt: skip
 
@@ -135,6 +139,7 @@ class Connection(asyncio.Protocol):
         self.endpoint = endpoint
         self.loop = asyncio.get_running_loop()
         self.data = b""
+        self.has_asked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -159,6 +164,8 @@ class Connection(asyncio.Protocol):
         path = head.split(b" ", 2)[1]
         if path.endswith(b"/completions"):
             endpoint.requests += 1
+            endpoint.connections += not self.has_asked
+            self.has_asked = True
             endpoint.in_flight += 1
             endpoint.peak = max(endpoint.peak, endpoint.in_flight)
             endpoint.first_s = endpoint.first_s or time.time()

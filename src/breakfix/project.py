@@ -21,6 +21,7 @@ from breakfix.errors import BreakfixError, BudgetSpent, StoreError
 from breakfix.files import write_whole
 from breakfix.identity import digest
 from breakfix.journal import Journal, journal_path
+from breakfix.models.connections import Connections
 from breakfix.models.open import open_model
 from breakfix.progress import Progress, Silent
 from breakfix.protocols import Model
@@ -60,6 +61,7 @@ class Run:
         self.progress: Progress = Silent()
         calls.tell = lambda text: self.progress.note(text)
         self._models: dict[str, Model] = {}
+        self._connections = Connections()
         self._began = time.monotonic()
 
     def usage(self) -> Usage:
@@ -70,7 +72,7 @@ class Run:
         """Open a model once; a second use of the name shares it."""
         if name not in self._models:
             settings = settings or self.settings.model_settings(name)
-            self._models[name] = open_model(name, settings, self.settings.calls)
+            self._models[name] = open_model(name, settings, self.settings.calls, connections=self._connections)
         return self._models[name]
 
     def claim_stage(self, stage: str, target_id: str) -> None:
@@ -105,14 +107,15 @@ class Run:
         return known or self.settings.target or ""
 
     async def forget(self, name: str) -> None:
-        """Free one model's weights or connections before the next is loaded."""
+        """Free one model's weights before the next is loaded."""
         if model := self._models.pop(name, None):
             await model.close()
 
     async def close(self) -> None:
-        """Free every model."""
+        """Free every model, and close the connections that they shared."""
         for name in list(self._models):
             await self.forget(name)
+        await self._connections.close()
 
 
 @asynccontextmanager

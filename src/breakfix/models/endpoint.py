@@ -6,35 +6,39 @@ says that it does not support (`max_tokens`, `temperature`, `top_p`, `response_f
 out; a wanted JSON schema is then asked for in plain text, and a decoding that is not held is remarked on.
 """
 
-import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from breakfix.errors import ModelError
 from breakfix.identity import digest
 from breakfix.models.answers import Answer, Form, failure, is_filtered, reply_from, request_body, simpler_form
+from breakfix.models.connections import Connections, trusted
 from breakfix.models.keys import Address, key_refused, proxy_for
 from breakfix.pacing import TryAgain
 from breakfix.settings import CallSettings, ModelSettings
 from breakfix.types import Decoding, Message, Reply
 
 if TYPE_CHECKING:
-    import ssl
-
     import aiohttp
 
 UNREACHABLE_AFTER_S = 1.5
 """An endpoint that nothing was ever heard from is given up this long after the first failed connection."""
-CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Honoured beside SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL reads itself."""
 
 
 class EndpointModel:
-    """A model behind an OpenAI-compatible endpoint (protocols.Model)."""
+    """A model behind an OpenAI-compatible endpoint (protocols.Model); without a run's connections it has its own."""
 
-    def __init__(self, name: str, address: Address, settings: ModelSettings, calls: CallSettings) -> None:
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        *,
+        settings: ModelSettings,
+        calls: CallSettings,
+        connections: Connections | None = None,
+    ) -> None:
         import aiohttp  # now, not within the first call  # pyright: ignore[reportUnusedImport]
 
         self.name = name
@@ -48,6 +52,8 @@ class EndpointModel:
         self._is_schema_known = False
         self._has_answered = False
         self._first_failure_s: float | None = None
+        self._connections = connections or Connections()
+        self._is_alone = connections is None
         self._session: aiohttp.ClientSession | None = None
         self._post_options: dict[str, Any] = {}
         self._url = _url_of(address, "chat/completions")
@@ -75,10 +81,12 @@ class EndpointModel:
             tried.add(form)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the session, and the connections that no other model may use."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+        if self._is_alone:
+            await self._connections.close()
 
     def _accepted(self, reply: Reply, decoding: Decoding, form: Form) -> Reply:
         self._has_answered = True
@@ -129,17 +137,15 @@ class EndpointModel:
         headers = {"Content-Type": "application/json", **self._address.headers}
         if self._address.key is not None and not any(name.lower() == "authorization" for name in headers):
             headers["Authorization"] = f"Bearer {self._address.key.secret}"
-        context = _ca_context(os.environ) if self._url.startswith("https") else None
-        connector = aiohttp.TCPConnector(
-            limit=0, ttl_dns_cache=300, keepalive_timeout=30, ssl=True if context is None else context
-        )
+        trust = trusted() if self._url.startswith("https") else True
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=self._connections.pool(),
+            connector_owner=False,
             headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
         )
-        self._post_options = {"allow_redirects": False}
+        self._post_options = {"allow_redirects": False, "ssl": trust}
         if proxy := proxy_for(self._url):
             self._post_options["proxy"] = proxy
         return self._session
@@ -148,18 +154,3 @@ class EndpointModel:
 def _url_of(address: Address, service: str) -> str:
     parts = urlsplit(address.url)
     return parts._replace(path=f"{parts.path}/{service}", query=address.sent_query or parts.query).geturl()
-
-
-def _ca_context(environ: Mapping[str, str]) -> "ssl.SSLContext | None":
-    """Trust the bundle that the environment names; None: the system's own."""
-    bundle = next((environ[name] for name in CA_VARIABLES if environ.get(name)), None)
-    if bundle is None:
-        return None
-    import ssl
-
-    try:
-        context = ssl.create_default_context()
-        context.load_verify_locations(cafile=bundle)
-    except (OSError, ssl.SSLError):
-        raise ModelError(f"The CA bundle {bundle!r} that the environment names cannot be read. Correct it.") from None
-    return context

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from breakfix.errors import ModelError, closest
+from breakfix.models.connections import Connections
 from breakfix.models.weights import LAB_SIZES, check_size, lab_folder
 from breakfix.protocols import Model
 from breakfix.settings import CallSettings, ModelSettings
@@ -27,12 +28,18 @@ KINDS = ("openai", "inspect", "replay", "scripted", "hf")
 """What stands before a name's first slash, beside the lab's and an address."""
 
 
-def open_model(name: str, settings: ModelSettings | None = None, calls: CallSettings | None = None) -> Model:
+def open_model(
+    name: str,
+    settings: ModelSettings | None = None,
+    calls: CallSettings | None = None,
+    *,
+    connections: Connections | None = None,
+) -> Model:
     """Open a model by name. Raises ModelError or DataError in one line, or MissingExtra for local weights."""
     settings = settings or ModelSettings()
     calls = calls or CallSettings()
     if name.startswith(("http://", "https://", "openai/")):
-        return _open_endpoint(name, settings, calls)
+        return _open_endpoint(name, settings, calls, connections=connections)
     kind, _, rest = name.partition("/")
     if not rest:
         raise _unknown(name)
@@ -69,12 +76,14 @@ def check_name(name: str) -> None:
         raise _unknown(name)
 
 
-def _open_endpoint(name: str, settings: ModelSettings, calls: CallSettings) -> Model:
+def _open_endpoint(
+    name: str, settings: ModelSettings, calls: CallSettings, *, connections: Connections | None
+) -> Model:
     from breakfix.models.endpoint import EndpointModel
     from breakfix.models.keys import host_address, openai_address
 
     address = (openai_address if name.startswith("openai/") else host_address)(name, settings)
-    return EndpointModel(name, address, settings, calls)
+    return EndpointModel(name, address, settings=settings, calls=calls, connections=connections)
 
 
 def _open_weights(name: str, kind: str, rest: str, *, settings: ModelSettings) -> Model:
