@@ -339,8 +339,11 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, width: 
             if spent:
                 return
 
-    workers = [asyncio.create_task(worker()) for _ in range(width)]
+    workers: list[asyncio.Task[None]] = []
     try:
+        for _ in range(width):
+            workers.append(asyncio.create_task(worker()))
+            await asyncio.sleep(0)  # so that the first calls are under way before the last items are begun
         await asyncio.gather(*workers)
     finally:
         for task in workers:
