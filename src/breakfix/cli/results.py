@@ -171,7 +171,7 @@ def show_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -
     console.print(Text(title, style="bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in head:
-        table.add_column(name)
+        table.add_column(Text(name))
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)

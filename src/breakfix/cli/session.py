@@ -3,8 +3,9 @@
 import asyncio
 import shutil
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -12,10 +13,16 @@ from breakfix.cli.live import watch
 from breakfix.cli.options import OUT, STORE, read_settings
 
 if TYPE_CHECKING:
+    from breakfix.budget import Counts
     from breakfix.project import Run
     from breakfix.settings import CycleSettings
 
 T = TypeVar("T")
+
+FOR_THE_END = ("breakfix.corrections", "rich.console", "rich.table")
+"""What results are reckoned and shown with: loaded while the first calls are waited for, not when all are answered."""
+LOOK_S = 0.05
+"""So often it is looked whether calls are under way, and so long they are given to leave."""
 
 
 class Place(NamedTuple):
@@ -62,7 +69,11 @@ def in_run(settings: "CycleSettings", place: Place, work: "Callable[[Run], Await
         async with open_run(project, settings, stage=stage, progress=watch(), reuse=place.reuse) as run:
             for line in unused_models(settings):
                 run.progress.note(line)
-            return await work(run)
+            meanwhile = asyncio.create_task(load_meanwhile(run.calls.counts, FOR_THE_END))
+            try:
+                return await work(run)
+            finally:
+                meanwhile.cancel()
 
     return to_its_end(whole())
 
@@ -78,6 +89,15 @@ def looking(place: Place, *, settings: "CycleSettings | None" = None) -> "Genera
     with Store.open(place.store) as store:
         record = store.run(place.run or "")
         yield Run(record.run, whole, Project(place.store, place.out), store=store, calls=Calls(None, whole.calls))
+
+
+async def load_meanwhile(counts: "Counts", modules: Sequence[str]) -> None:
+    """Import modules once the first calls are under way: whoever imports them later finds them loaded."""
+    while not counts.in_flight:
+        await asyncio.sleep(LOOK_S)
+    await asyncio.sleep(LOOK_S)
+    for name in modules:
+        import_module(name)
 
 
 def to_its_end(work: Coroutine[Any, Any, T]) -> T:

@@ -1,0 +1,55 @@
+"""A command's run: what is loaded while its calls are waited for, and what is left when its work has ended."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from breakfix.budget import Counts
+from breakfix.cli.session import FOR_THE_END, Place, in_run, load_meanwhile
+from breakfix.project import Run
+from breakfix.settings import CycleSettings
+
+SOME_MODULE = "needed_at_the_end"
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / f"{SOME_MODULE}.py").write_text("")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    yield SOME_MODULE
+    sys.modules.pop(SOME_MODULE, None)
+
+
+def test_modules_are_loaded_once_the_first_calls_are_under_way_and_not_before(module: str):
+    async def go() -> None:
+        counts = Counts()
+        loading = asyncio.create_task(load_meanwhile(counts, [module]))
+        await asyncio.sleep(0.15)
+        assert module not in sys.modules
+        counts.in_flight = 1
+        await asyncio.sleep(0)
+        assert module not in sys.modules  # the call was not even sent
+        await loading
+        assert module in sys.modules
+
+    asyncio.run(go())
+
+
+def test_what_is_loaded_for_the_end_is_what_a_result_is_made_with():
+    from breakfix.cli import results
+
+    source = Path(results.__file__).read_text()
+    assert all(f"from {name} import" in source for name in FOR_THE_END if name.startswith("rich."))
+    assert "breakfix.corrections" in FOR_THE_END
+
+
+def test_work_that_asks_nothing_ends_though_the_loading_still_waits(tmp_path: Path):
+    async def work(run: Run) -> list[str]:
+        await asyncio.sleep(0)
+        return [run.name, *(task.get_name() for task in asyncio.all_tasks() if "load" in repr(task.get_coro()))]
+
+    place = Place(tmp_path / "store", tmp_path / "runs", "r")
+    name, *loading = in_run(CycleSettings(name="r"), place, work)
+    assert name == "r" and len(loading) == 1
