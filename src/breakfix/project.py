@@ -266,22 +266,23 @@ def _kept(run: Run, before: "RunRecord | None", stage: str) -> CycleSettings:
     return run.settings.model_copy(update={"target": own}) if own else run.settings
 
 
-def _changed(kept: CycleSettings, before: "RunRecord") -> list[str]:
+def _changed(text: str, before: "RunRecord") -> list[str]:
     """Name what differs from the run's settings before; the first judge of a run is no other one."""
-    changed = changes_of(before.settings, dump_settings(kept))
+    changed = changes_of(before.settings, text)
     return [one for one in changed if before.judge_id or not one.startswith("judge: None ")]
 
 
 def _begin(run: Run, before: "RunRecord | None", stage: str) -> None:
     kept = _kept(run, before, stage)
-    if before is not None and (changed := _changed(kept, before)):
+    text = dump_settings(kept)
+    if before is not None and (changed := _changed(text, before)):
         run.progress.note(
             f"Run {run.name} was begun with other settings ({'; '.join(changed)}). What it holds stays and counts on;"
             " for a measurement apart, give another --run."
         )
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(run.folder / SETTINGS, dump_settings(kept).encode())
+        write_whole(run.folder / SETTINGS, text.encode())
     except OSError as error:
         raise StoreError(
             f"Cannot write to {str(run.folder)!r}: {error.strerror}. Give another place with --out."
@@ -290,7 +291,7 @@ def _begin(run: Run, before: "RunRecord | None", stage: str) -> None:
     run.store.save_run(
         run.name,
         status="running",
-        settings=dump_settings(kept),
+        settings=text,
         command=command,
         target=kept.target or "",
     )

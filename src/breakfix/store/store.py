@@ -366,8 +366,8 @@ def _selected(table: Table, where: Mapping[str, object | None]) -> Select[*tuple
 
 def _tune(connection: Any, _: object) -> None:
     """Write-ahead log: readers and the writer do not wait for each other, and a kill loses no committed row."""
-    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _advice(said: str, path: str) -> str | None:
