@@ -35,6 +35,8 @@ from breakfix.errors import BreakfixError, Interrupted
 
 RARE_COLLECTIONS = (200_000, 20, 20)
 """Cycles are few here, and a start makes some 100,000 objects that stay: the default thresholds cost a fifth of it."""
+NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
+"""Or pydantic searches all installed packages for some that watch its models, and may send home what these hold."""
 MENDABLE = 2
 INTERRUPTED = 130
 BEGINS_ANEW = frozenset({"--fresh"})
@@ -88,6 +90,7 @@ def root(
 def main() -> None:
     """Run the command line on this process's arguments, and exit."""
     gc.set_threshold(*RARE_COLLECTIONS)
+    os.environ.setdefault(*NO_PLUGINS)
     code = run(sys.argv[1:])
     gc.freeze()  # all is let go of now: to look through it for cycles once more would take longer
     sys.exit(code)
