@@ -161,6 +161,7 @@ def sample() -> ReportData:
             journalled=311,
             retries=12,
             filtered=3,
+            cut=41,
             prompt_tokens=1_240_331,
             completion_tokens=402_118,
             seconds=312.4,

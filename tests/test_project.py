@@ -16,6 +16,13 @@ from breakfix.types import Checkpoint, Decoding, Message, Reply
 from fake_model import FakeModel, user
 
 WITHHELD, FINE = Reply(text="", finish_reason="filtered"), Reply(text="fine")
+CUT = Reply(text="and then", finish_reason="length")
+
+
+BROKEN_OFF = (
+    "Of 2 answers of the target 1 broke off at max_tokens: what would have followed is not judged."
+    " For longer ones raise models.<name>.max_tokens."
+)
 
 
 class Noting(Silent):
@@ -40,6 +47,7 @@ class Remarking(FakeModel):
     [
         ([TryAgain("busy"), WITHHELD, FINE], ["Model calls: 1 withheld by a content filter, 1 tried again."]),
         ([FINE, FINE], []),
+        ([FINE, CUT], [BROKEN_OFF]),
     ],
 )
 def test_calls_that_did_not_go_as_wished_are_told_at_the_end_and_kept(
@@ -66,6 +74,21 @@ def test_calls_that_did_not_go_as_wished_are_told_at_the_end_and_kept(
     with Store.open(tmp_path / "s") as store:
         usage = store.run("x").usage
     assert (usage.calls, usage.retries, usage.filtered) == (2, outcomes.count(WITHHELD), outcomes.count(WITHHELD))
+    assert usage.cut == outcomes.count(CUT)
+
+
+def test_answers_of_others_that_broke_off_are_not_called_the_target_s(tmp_path: Path):
+    async def answer(messages: Sequence[Message], decoding: Decoding) -> Reply:
+        return CUT
+
+    async def whole() -> None:
+        settings = settings_from({"name": "x", "target": "lab/mini"}, where="test")
+        async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress) as run:
+            await run.calls.line(FakeModel(answer), "simulator").thread("a").ask([user("a")])
+
+    progress = Noting()
+    asyncio.run(whole())
+    assert progress.notes == []
 
 
 def test_what_a_model_remarks_on_is_told_while_the_run_goes_on(tmp_path: Path):

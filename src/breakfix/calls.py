@@ -251,6 +251,7 @@ class Line:
         for tally in self._tallies:
             tally.calls += 1
             tally.filtered += reply.finish_reason == "filtered"
+            tally.cut += reply.finish_reason == "length"
             tally.prompt_tokens += reply.prompt_tokens
             tally.completion_tokens += reply.completion_tokens
             tally.cost_usd += cost_usd

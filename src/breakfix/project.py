@@ -28,6 +28,7 @@ from breakfix.protocols import Model
 from breakfix.secrecy import refuse_secrets_in, shown_command
 from breakfix.settings import CallSettings, CycleSettings, ModelSettings, dump_settings
 from breakfix.types import Usage
+from breakfix.wording import counted
 
 if TYPE_CHECKING:
     from breakfix.store.records import RunRecord
@@ -167,6 +168,8 @@ async def open_run(
             usage = run.usage()
             if trouble := _trouble(usage):
                 run.progress.note(f"Model calls: {trouble}.")
+            if cut := _cut_answers(run):
+                run.progress.note(cut)
             if before and (is_bare or (status == "failed" and not usage.calls)):
                 _leave_as_it_was(run, before, usage)
             else:
@@ -183,6 +186,17 @@ def _trouble(usage: Usage) -> str:
         "tried again": usage.retries,
     }
     return ", ".join(f"{n:,} {what}" for what, n in told.items() if n)
+
+
+def _cut_answers(run: Run) -> str:
+    """Say how many of the target's answers lack their end, which nobody judges; nothing where none does."""
+    said = run.calls.counts.of("target")
+    if not said.cut:
+        return ""
+    return (
+        f"Of {counted(said.calls, 'answer')} of the target {said.cut:,} broke off at max_tokens: what would have"
+        " followed is not judged. For longer ones raise models.<name>.max_tokens."
+    )
 
 
 def run_name(settings: CycleSettings) -> str:

@@ -356,6 +356,8 @@ class Usage(Noun):
     """Tries repeated after a failure that might pass."""
     filtered: int = 0
     """Answers withheld by a provider's content filter."""
+    cut: int = 0
+    """Answers that ran into the most tokens they may have, and end in the middle."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0

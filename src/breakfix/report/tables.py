@@ -278,6 +278,7 @@ def usage(data: ReportData) -> Table:
         ("Tried again after a failure", _grouped(took.retries)),
         ("Failed for good", _grouped(took.failed)),
         ("Withheld by a content filter", _grouped(took.filtered)),
+        ("Cut off at max_tokens", _grouped(took.cut)),
         ("Prompt tokens", _grouped(took.prompt_tokens)),
         ("Completion tokens", _grouped(took.completion_tokens)),
         ("Cost", f"${took.cost_usd:.2f}" if took.cost_usd else NONE),
