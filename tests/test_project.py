@@ -20,7 +20,7 @@ CUT = Reply(text="and then", finish_reason="length")
 
 
 BROKEN_OFF = (
-    "Of 2 answers of the target 1 broke off at max_tokens: what would have followed is not judged."
+    "Of 2 answers that the target gave now 1 broke off at max_tokens: what would have followed is not judged."
     " For longer ones raise models.<name>.max_tokens."
 )
 

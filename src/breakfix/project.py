@@ -194,8 +194,8 @@ def _cut_answers(run: Run) -> str:
     if not said.cut:
         return ""
     return (
-        f"Of {counted(said.calls, 'answer')} of the target {said.cut:,} broke off at max_tokens: what would have"
-        " followed is not judged. For longer ones raise models.<name>.max_tokens."
+        f"Of {counted(said.calls, 'answer')} that the target gave now {said.cut:,} broke off at max_tokens: what would"
+        " have followed is not judged. For longer ones raise models.<name>.max_tokens."
     )
 
 
