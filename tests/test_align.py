@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from breakfix.align import align, shown
+from breakfix.align import align, left_out, shown
 from breakfix.progress import Fact, Silent
 from breakfix.settings import load_settings
 
@@ -62,3 +62,35 @@ def test_training_on_top_of_another_checkpoint_takes_no_place_of_the_first(
         asyncio.run(align(run, dataset, base=f"hf/{folder}", number=2))
     first, other, moved = places
     assert first != other and first == moved
+
+
+def rows(**counts: int) -> dict[str, Any]:
+    """Give a stage's facts with these counts, all others 0."""
+    return {"rows": dict.fromkeys(("given", "used", "cut", "too_long", "identical", "unclear"), 0) | counts}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "told"),
+    [
+        ({}, []),
+        ({"stages": {"sft": rows(given=9, used=9)}, "settings": {"max_length": 64}}, []),
+        (
+            {
+                "skipped": {"sft": "the dataset has no examples"},
+                "stages": {"dpo": rows(given=48, used=20, cut=18, too_long=26, identical=2)},
+                "settings": {"max_length": 256},
+            },
+            [
+                "SFT was left out: the dataset has no examples.",
+                "DPO: learned from 20 of 48 rows (26 too long, 2 alike on both sides); 18 lost their end;"
+                " align.max_length is 256 tokens.",
+            ],
+        ),
+        (
+            {"stages": {"dpo": rows(given=3, used=2, unclear=1)}, "settings": {"max_length": 256}},
+            ["DPO: learned from 2 of 3 rows (1 unclear in the chat template)."],
+        ),
+    ],
+)
+def test_what_a_training_left_out_is_told(manifest: dict[str, Any], told: list[str]):
+    assert left_out(manifest) == told

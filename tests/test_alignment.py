@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from breakfix.alignment.launch import run_alignment
+from breakfix.alignment.launch import run_alignment, threads
 from breakfix.errors import DataError, Interrupted, SettingsError, TrainingError
 from breakfix.identity import file_digest
 from breakfix.models.local import LocalModel
@@ -122,7 +122,7 @@ def test_a_rerun_starts_nothing_and_gives_the_same(run):
 LAUNCH = """
 import sys
 from pathlib import Path
-from breakfix.alignment.launch import run_alignment
+from breakfix.alignment.launch import run_alignment, threads
 from breakfix.settings import AlignSettings
 base, dataset, out, settings = sys.argv[1:]
 run_alignment(Path(base), Path(dataset), AlignSettings.model_validate_json(settings), Path(out))
@@ -233,3 +233,17 @@ def test_a_broken_line_is_named_by_number_and_not_quoted(run, tmp_path):
 def test_wrong_settings_are_one_line(run, tmp_path, settings, error, says):
     with pytest.raises(error, match=says):
         run_alignment(run.base, run.dataset, AlignSettings(**settings), tmp_path / "out")
+
+
+@pytest.mark.parametrize("variable", ["1", "3"])
+def test_training_takes_as_many_threads_as_the_environment_allows(monkeypatch, variable):
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    assert threads() == int(variable)
+
+
+@pytest.mark.parametrize("variable", ["", "0", "-1", "many"])
+def test_a_number_of_threads_that_is_none_is_passed_over(monkeypatch, variable):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    own = threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    assert threads() == own >= 1

@@ -13,11 +13,19 @@ from typing import Any
 
 from breakfix.errors import ModelError
 from breakfix.identity import digest
-from breakfix.models.weight_files import find_weights
+from breakfix.models.weight_files import find_weights, read_json
 from breakfix.models.weights import lab_folder
 from breakfix.project import Run
 from breakfix.types import Checkpoint, Dataset
+from breakfix.wording import counted
 
+WHY_UNUSED = {
+    "too_long": "too long",
+    "no_answer": "without an answer",
+    "unclear": "unclear in the chat template",
+    "identical": "alike on both sides",
+}
+"""What rows.py counts -> in words."""
 PLACE = 3
 """Last parts of a path that tell weights apart, wherever a run's folder lies: round-1-0123abcd/dpo/weights."""
 
@@ -38,8 +46,29 @@ async def align(run: Run, dataset: Dataset, *, base: str | None = None, number: 
         partial(run_alignment, folder, Path(dataset.path), settings, out, progress=told, stop=stop), stop
     )
     run.progress.done()
+    for line in left_out(read_json(out / "manifest.json")):
+        run.progress.note(line)
     run.store.add_checkpoint(run.name, checkpoint)
     return checkpoint
+
+
+def left_out(manifest: Mapping[str, Any]) -> list[str]:
+    """Say, a line each, which stages did not run and what part of the rows a stage could not learn from.
+
+    A pair or an example that is too long for `align.max_length` is easily half the data, and nothing fails for it.
+    """
+    lines = [f"{name.upper()} was left out: {why}." for name, why in manifest.get("skipped", {}).items()]
+    most = manifest.get("settings", {}).get("max_length")
+    for name, facts in manifest.get("stages", {}).items():
+        counts = dict(facts["rows"])
+        given, used, cut = (counts.pop(key, 0) for key in ("given", "used", "cut"))
+        causes = [f"{n:,} {WHY_UNUSED.get(why, why)}" for why, n in counts.items() if n]
+        parts = [f"learned from {used:,} of {counted(given, 'row')} ({', '.join(causes)})"] if used < given else []
+        parts += [f"{cut:,} lost their end"] if cut else []
+        if parts:
+            longest = f"; align.max_length is {most} tokens" if cut or counts.get("too_long") else ""
+            lines.append(f"{name.upper()}: {'; '.join(parts)}{longest}.")
+    return lines
 
 
 async def in_thread(work: Callable[[], Checkpoint], stop: Event) -> Checkpoint:

@@ -174,8 +174,8 @@ def _command(job: Job, job_file: Path, out: Path) -> list[str]:
     elif not Path(config).expanduser().is_file():
         raise TrainingError(f"There is no accelerate configuration {config!r} (align.accelerate_config).")
     file = Path(config).expanduser() if config else out / "accelerate.yaml"
-    threads = [] if config else ["--num_cpu_threads_per_process", str(_cores())]
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file), *threads]
+    width = [] if config else ["--num_cpu_threads_per_process", str(threads())]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file), *width]
     return [*launch, "-m", "breakfix.alignment.worker", str(job_file)]
 
 
@@ -282,7 +282,10 @@ def require_libraries() -> None:
             raise MissingExtra(name, "train", "Training")
 
 
-def _cores() -> int:
+def threads() -> int:
+    """Count the threads to train with: as many as the usual variable allows, else as this process has cores."""
+    if (allowed := os.environ.get("OMP_NUM_THREADS", "")).isdecimal() and int(allowed):
+        return int(allowed)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
