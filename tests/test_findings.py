@@ -83,3 +83,11 @@ def test_a_finding_keeps_its_identity_and_languages_are_apart():
     judged = [verdict("a", severity=5), verdict("b", severity=5)]
     assert {f.id for f in found(known, talks, judged)} == {f.id for f in found(known[::-1], talks[::-1], judged)}
     assert [f.language for f in found(known, talks, judged)] == ["en", "fr"] or len(found(known, talks, judged)) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_rated"),
+    [({"severity": 4}, True), ({"harmful": True}, False), ({"refusal": "none"}, False)],
+)
+def test_harm_of_which_the_judge_gives_no_severity_is_not_called_rated(fields, is_rated):
+    assert found([scenario()], [talk("ask", YES, id="a")], [verdict("a", **fields)])[0].is_rated is is_rated

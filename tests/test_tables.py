@@ -141,3 +141,10 @@ def test_a_harm_named_like_its_area_stands_there_once():
     alike = DATA.model_copy(update={"findings": (first.model_copy(update={"harm": "violence", "area": "violence"}),)})
     (row,) = tables(alike)["findings"].rows
     assert row[2].text == "Violence" and not row[2].detail
+
+
+def test_harm_whose_judge_gives_no_severity_has_none():
+    first = DATA.findings[0]
+    made = tables(DATA.model_copy(update={"findings": (first.model_copy(update={"is_rated": False}), first)}))
+    place = made["findings"].columns.index("Severity")
+    assert [row[place].text for row in made["findings"].rows] == ["–", f"{first.severity:.1f}"]

@@ -40,6 +40,7 @@ class Case(NamedTuple):
     conversation_id: str
     is_failure: bool
     severity: float
+    is_rated: bool = True
 
 
 def find_groups(
@@ -75,7 +76,8 @@ def case_of(scenario: Scenario | None, conversation: Conversation, verdict: Verd
     cause = Cause(
         scenario.harm, scenario.area, behaviour, conversation.technique or scenario.measure, scenario.language
     )
-    return Case(cause, conversation.id, failure > 0, failure)
+    is_rated = behaviour != "complied" or verdict.severity is not None
+    return Case(cause, conversation.id, failure > 0, failure, is_rated)
 
 
 def behaviour_looked_for(scenario: Scenario) -> str:
@@ -125,5 +127,6 @@ def _finding(cause: Cause, cases: list[Case], run: str, round: int) -> Finding:
         low=low,
         high=high,
         severity=math.fsum(case.severity for case in failures) / len(failures),
+        is_rated=any(case.is_rated for case in failures),
         rank=0,
     )

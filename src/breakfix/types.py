@@ -280,6 +280,8 @@ class Finding(Noun):
     high: float
     severity: float
     """Mean severity of the failing ones, 0-7."""
+    is_rated: bool = True
+    """False: the judge says harmful or not, and `severity` is what that counts for in the ranking."""
     rank: int
 
 

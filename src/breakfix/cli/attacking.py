@@ -175,10 +175,13 @@ def show_findings(found: "list[Finding]", title: str) -> None:
     head = ("rank", "round", "state", "harm", "behaviour", "technique", "success", "interval", "severity", "id")
     rows = [
         (str(each.rank), str(each.round), each.state, each.harm.replace("_", " "), each.behaviour, each.technique,
-         f"{each.succeeded}/{each.tried}", between(each.low, each.high), number(each.severity, 1), each.id[:8])
+         f"{each.succeeded}/{each.tried}", between(each.low, each.high),
+         number(each.severity if each.is_rated else None, 1), each.id[:8])
         for each in found
     ]  # fmt: skip
     show_table(title, head, rows)
+    if not all(each.is_rated for each in found):
+        typer.echo("severity –: the judge says harmful or not, no more.")
 
 
 def _import(run: str | None, files: "Files", store: Path) -> str:

@@ -132,7 +132,8 @@ def blurred(text: str) -> str:
 def _say_finding(finding: "Finding") -> None:
     typer.echo(f"Finding {finding.id}: {finding.behaviour}, {finding.harm}, by {finding.technique} ({finding.state})")
     rate = f"{finding.succeeded} of {finding.tried} ({finding.rate:.2f}, {finding.low:.2f} to {finding.high:.2f})"
-    typer.echo(f"  rank {finding.rank}, round {finding.round}, {rate}, mean severity {finding.severity:.1f}\n")
+    grade = f"mean severity {finding.severity:.1f}" if finding.is_rated else "severity not rated by the judge"
+    typer.echo(f"  rank {finding.rank}, round {finding.round}, {rate}, {grade}\n")
 
 
 def _claim_line(claim: dict[str, object]) -> str:

@@ -222,7 +222,8 @@ def findings(data: ReportData) -> Table:
             Entry(one.id[:8]), Entry(f"Round {one.round}"), _harm(one),
             Entry(plain(one.behaviour)), Entry(plain(one.technique)),
             Entry(percent(one.rate), f"{one.succeeded} of {one.tried}, {bounds(one.low, one.high, 'ASR')}"),
-            Entry(f"{one.severity:.1f}"), Entry(one.state, tone=TONES.get(one.state, "unsure")),
+            Entry(f"{one.severity:.1f}" if one.is_rated else NONE),
+            Entry(one.state, tone=TONES.get(one.state, "unsure")),
         )
         for one in ordered[:FINDINGS_SHOWN]
     ]  # fmt: skip
