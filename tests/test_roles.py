@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from breakfix.roles import open_target, unused_models
+from breakfix.errors import SettingsError
+from breakfix.roles import open_attacker, open_target, open_teacher, unused_models
 from breakfix.settings import ModelSettings, load_settings
 from commands import inside
 from fake_model import FakeModel
@@ -63,3 +64,13 @@ def test_a_checkpoint_that_is_named_on_the_line_is_asked_as_the_target_it_came_f
     )
     open_target(run)
     assert [settings.system_prompt for settings in asked] == [prompt]
+
+
+@pytest.mark.parametrize(("role", "open_role"), [("teacher", open_teacher), ("attacker", open_attacker)])
+def test_a_role_of_the_lab_is_refused_at_once_where_the_scenarios_are_not_the_lab_s(role: str, open_role: Any):
+    chosen = [f"{role}=lab/exact", "target=hf/t", "simulator=hf/s"]
+    run: Any = SimpleNamespace(settings=load_settings(None, [*chosen, "judge=embedded"]))
+    with pytest.raises(SettingsError, match=f"lab's own scenarios only. Name a model with --{role}"):
+        open_role(run)
+    run.settings = load_settings(None, [*chosen, "judge=lab/exact"])
+    assert open_role(run)

@@ -213,6 +213,7 @@ def open_attacker(run: Run) -> Attacker:
     if name == EXACT:
         from breakfix.lab.roles import LabAttacker
 
+        _refuse_outside_lab(run, "attacker")
         return LabAttacker()
     from breakfix.attacks.attacker import ModelAttacker
 
@@ -225,10 +226,17 @@ def open_teacher(run: Run) -> Teacher:
     if name == EXACT:
         from breakfix.lab.roles import LabTeacher
 
+        _refuse_outside_lab(run, "teacher")
         return LabTeacher()
     from breakfix.curation.teacher import ModelTeacher
 
     return ModelTeacher(_line(run, name, "teacher"), harms=harms())
+
+
+def _refuse_outside_lab(run: Run, role: str) -> None:
+    """Refuse a role of the lab's on scenarios that are not: at once, and not after all attacks were made."""
+    if not is_lab(run.settings):
+        raise SettingsError(f"{EXACT!r} knows the lab's own scenarios only. Name a model with --{role}.")
 
 
 @cache

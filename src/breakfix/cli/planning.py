@@ -195,7 +195,7 @@ def _show(found: "Plan", wish: "Wish", learnt: list[str]) -> None:
     if found.cost is not None:
         typer.echo(f"Cost of {counted(found.cost.conversations, 'conversation')} in all measures: {found.cost.said}.")
     else:
-        typer.echo("Cost: none for endpoints; name --target, --simulator and --judge to have theirs forecast.")
+        typer.echo("Cost: none, as no role is named that an endpoint plays (--target, --simulator, --judge).")
     typer.echo(found.lesson)
 
 
