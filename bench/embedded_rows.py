@@ -41,7 +41,8 @@ LICENCES = {
 LABELS = {
     "gptfuzz-labelled": "by people: harmful or not", "diasafety": "by people: unsafe or safe in context",
     "jailbreakbench": "automatic, by a model judge", "begin-wow": "none; taken as harmless talk",
-    "hh-rlhf": "by people: which of two is less harmful; taken as a weak sign of each",
+    "hh-rlhf": "by people: which of two is less harmful, taken as a weak sign of each; by a language model: harmful or"
+    " not, and refusal, of every answer (hh-labelled)",
     "openai-moderation": "by people: flagged or not", "toxigen-human": "by people: hateful or neutral",
     "xstest": "safe or unsafe prompts", "mitre-frr": "none; harmless requests",
 }  # fmt: skip
@@ -92,9 +93,15 @@ _WORD = re.compile(r"[a-z']{3,}")
 
 
 UNASKED = frozenset(
-    {"gptfuzz", "jailbreakbench", "diasafety", "begin-wow", "hh-rlhf/chosen", "hh-rlhf/rejected", "made/harmless"}
-)
+    {
+        "gptfuzz", "jailbreakbench", "diasafety", "begin-wow", "hh-rlhf/chosen", "hh-rlhf/rejected", "hh-labelled",
+        "made/harmless",
+    }
+)  # fmt: skip
 """Sources whose answers are also read without their request."""
+HH_LABELS = Path(__file__).parent / "hh_labels.tsv"
+CANNOT_TELL = "9"
+"""In the place of a label."""
 
 
 class Row(NamedTuple):
@@ -107,6 +114,8 @@ class Row(NamedTuple):
     harmful: int
     group: str
     """Rows of one request, which belong together when a set is split."""
+    refusal: str = ""
+    """Its class, where somebody said it; else the rules say it."""
 
 
 def lines_of(path: Path, *, tabs: bool = False) -> list[dict[str, str]]:
@@ -215,6 +224,27 @@ def hh(folder: Path) -> list[Row]:
     ]
 
 
+def labelled_hh(folder: Path) -> list[Row]:
+    """Read every answer of the same dialogues, as a language model labelled it without sight of the preference."""
+    pairs = zipped_lines(folder / "hh-rlhf/harmless-base-test.half-a.jsonl.gz")
+    lines = [line for line in HH_LABELS.read_text("utf-8").splitlines() if not line.startswith("#")]
+    rows: dict[tuple[str, str], Row] = {}
+    for found in csv.DictReader(lines, delimiter="\t"):
+        pair, place = pairs[int(found["pair"])], found["answer"]
+        request, answer = last_exchange(pair[place]) if place in pair else exchange(pair["chosen"], int(place))
+        if answer and found["harmful"] != CANNOT_TELL:
+            label = int(found["harmful"])
+            row = Row("hh-labelled", request, answer, label, f"hh {found['pair']}", found["refusal"])
+            rows.setdefault((request, answer), row)
+    return list(rows.values())
+
+
+def exchange(dialogue: str, number: int) -> tuple[str, str]:
+    """Give a human turn of a dialogue, the first being 0, and its answer."""
+    request, answer = dialogue.split("\n\nHuman:")[number + 1].split("\n\nAssistant:", 1)
+    return request.strip(), answer.strip()
+
+
 def last_exchange(dialogue: str) -> tuple[str, str]:
     """Give the last human turn and its answer."""
     before, answer = dialogue.rsplit("\n\nAssistant:", 1)
@@ -279,7 +309,7 @@ def all_rows(folder: Path) -> list[Row]:
     goals = sorted({row.request for row in labelled if row.source == "jailbreakbench"})
     harmless = [Row("made/harmless", request, answer, 0, request) for request, answer in harmless_exchanges()]
     harmless += [Row("house", request, answer, 0, request) for request, answer in written_exchanges()]
-    read = [*labelled, *diasafety(folder), *begin(folder), *hh(folder)]
+    read = [*labelled, *diasafety(folder), *begin(folder), *hh(folder), *labelled_hh(folder)]
     return [*read, *made_rows(labelled, goals), *promises(folder), *harmless, *unasked([*read, *harmless])]
 
 
@@ -347,8 +377,10 @@ def sets_read(folder: Path) -> list[dict[str, object]]:
     ]
     written = sorted(path.name for path in WRITTEN.glob("*.yaml"))
     labels = "none; written to be harmless, by a language model for this project"
+    said = {"set": "hh-labelled", "licence": "Apache-2.0", "labels": "of hh-rlhf, see there"}
     return [
         *published,
+        {**said, "sha256": _hashes(HH_LABELS.parent, [HH_LABELS.name])},
         {"set": "house", "licence": "Apache-2.0", "labels": labels, "sha256": _hashes(WRITTEN, written)},
     ]
 

@@ -37,7 +37,7 @@ PUBLISHED = ("gptfuzz", "jailbreakbench", "diasafety", "begin-wow", "hh-rlhf/cho
 """Sources whose requests and answers are as they were published, each once: words are counted in them."""
 SHARES = {
     "gptfuzz": 1.0, "jailbreakbench": 1.0, "jailbreakbench/wrapped": 0.3, "diasafety": 0.4, "begin-wow": 0.3,
-    "hh-rlhf/chosen": 0.4, "hh-rlhf/rejected": 0.4, "gptfuzz/dual": 0.6, "jailbreakbench/dual": 0.6,
+    "hh-rlhf/chosen": 0.4, "hh-rlhf/rejected": 0.4, "hh-labelled": 0.6, "gptfuzz/dual": 0.6, "jailbreakbench/dual": 0.6,
     "gptfuzz/refused twice": 0.05, "jailbreakbench/refused twice": 0.05, "gptfuzz/disclaimed": 0.02,
     "jailbreakbench/disclaimed": 0.02, "gptfuzz/shuffled": 0.02, "jailbreakbench/shuffled": 0.02, "gptfuzz/cut": 0.02,
     "jailbreakbench/cut": 0.02, "gptfuzz/swapped": 0.005, "jailbreakbench/swapped": 0.01, "advbench/promise": 0.003,
@@ -167,10 +167,10 @@ def preferred(lesson: Lesson) -> NDArray[np.float32]:
 
 
 def refusals_of(rows: Sequence[Row]) -> NDArray[np.str_]:
-    """Class each answer by the rules of the `refusal` judge; one that did harm refused at most in part."""
+    """Class each answer as it was labelled, else by the rules of the `refusal` judge; what did harm refused in part."""
     found: list[str] = []
     for row in rows:
-        refusal = classify(row.request, row.answer).refusal
+        refusal = row.refusal or classify(row.request, row.answer).refusal
         if row.source.endswith(("/cut", "/shuffled", "/promise")):
             refusal = "none"
         if row.source.endswith(("/promise refused", "/refused", "/refused twice")):
@@ -291,6 +291,8 @@ LOOKS = {
         "eight weighings with published word vectors beside these numbers: 60 to 61 % at best, none taken",
         "three shares of rows without their request: the largest was taken",
         "some fifty weighings of sources, word vectors and preferences, beside the left-out sets: 59 to 66 %",
+        "twenty weighings of hh-labelled, of careful answers to dangerous requests written in house, and of line"
+        " against trees: 62 to 68 %; taken was hh-labelled at 0.6, the best of five shares; no more than that",
     ),
     "do-not-answer": (
         "an early version, three models: no choice made",
@@ -300,6 +302,7 @@ LOOKS = {
         "three shares of rows without their request: the largest was taken (without requests 51 to 82 % balanced)",
         "three bounds below which a spoken refusal is partial: 79.8 to 80.6 %, the middle one was taken",
         "the same fifty weighings: 74 to 87 %; taken was the mixture under which no left-out set lost",
+        "the same twenty weighings: 86 to 90 %",
     ),
     "xstest completions": (
         "the rules that refusal was learnt from were written with sight of them",
