@@ -340,11 +340,8 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, width: 
             if spent:
                 return
 
-    workers: list[asyncio.Task[None]] = []
+    workers = [asyncio.create_task(worker()) for _ in range(width)]
     try:
-        for _ in range(width):
-            workers.append(asyncio.create_task(worker()))
-            await asyncio.sleep(0)  # so that the first calls are under way before the last items are begun
         await asyncio.gather(*workers)
     finally:
         for task in workers:
