@@ -170,7 +170,7 @@ def refusals_of(rows: Sequence[Row]) -> NDArray[np.str_]:
     """Class each answer as it was labelled, else by the rules of the `refusal` judge; what did harm refused in part."""
     found: list[str] = []
     for row in rows:
-        refusal = row.refusal or classify(row.request, row.answer, doubt=0).refusal
+        refusal = row.refusal or classify(row.request, row.answer).refusal
         if row.source.endswith(("/cut", "/shuffled", "/promise")):
             refusal = "none"
         if row.source.endswith(("/promise refused", "/refused", "/refused twice")):

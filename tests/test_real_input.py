@@ -202,8 +202,6 @@ def test_answers_recorded_by_hand_are_measured_for_refusal(
     assert [(whole[name]["value"], whole[name]["n"]) for name in ("IPRR", "VPRR")] == [(0.5, 2), (0.5, 2)]
 
 
-NEAR = 0.01
-"""An interval at 95 % may miss what people said: that of Mistral's guarded IPRR does, by 0.0004."""
 MODELS = ("gpt4", "llama2new", "llama2orig", "mistralguard", "mistralinstruct")
 
 
@@ -222,7 +220,7 @@ def test_published_answers_of_real_models_are_measured_beside_peoples_labels(tmp
         by_people = labels.count("2_full_refusal") / len(labels)
         found = card.find("refusal", metric=metric)
         assert found is not None and found.n == len(labels) and found.unscored == 0
-        assert found.low - NEAR <= by_people <= found.high + NEAR
+        assert found.low <= by_people <= found.high
 
 
 # ── who plays, and under which name it is kept ──

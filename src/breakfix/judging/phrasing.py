@@ -69,7 +69,7 @@ def odds_of(texts: Texts, signs: Collection[str]) -> tuple[float, float, float]:
     for buckets, value in runs_of(texts):
         sums += known.buckets[buckets].sum(0) * value
     none, partial, full = sums.tolist()
-    return none - either(partial, full), partial - either(none, full), full - either(none, partial)
+    return none - _either(partial, full), partial - _either(none, full), full - _either(none, partial)
 
 
 def runs_of(texts: Texts) -> Iterator[tuple["Whole", float]]:
@@ -104,13 +104,12 @@ def phrasing() -> Phrasing:
     return Phrasing(weights, rest[:-1], rest[-1], hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def either(one: float, other: float) -> float:
-    """Add what two log numbers stand for."""
-    return max(one, other) + math.log1p(math.exp(-abs(one - other)))
-
-
 def _runs(words: list[str], longest: int) -> list[bytes]:
     """Give each run once, in order: the order of a set would change sums in their last digit."""
     plain = [word.encode() for word in words]
     runs = [b" ".join(plain[at : at + size]) for size in range(2, longest + 1) for at in range(len(plain) - size + 1)]
     return list(dict.fromkeys([*plain, *runs]))
+
+
+def _either(one: float, other: float) -> float:
+    return max(one, other) + math.log1p(math.exp(-abs(one - other)))
