@@ -219,6 +219,41 @@ def test_each_keeps_the_order_of_the_items_and_the_width():
     assert flight[1] == 3
 
 
+def test_the_first_items_are_under_way_before_the_last_are_begun():
+    seen: list[tuple[str, int]] = []
+
+    async def work(item: int) -> None:
+        seen.append(("begun", item))
+        for _ in range(4):  # what a connection takes before its first byte leaves
+            await asyncio.sleep(0)
+        seen.append(("asked", item))
+
+    asyncio.run(each(range(50), work, width=50, staggered=True))
+    assert seen.index(("asked", 0)) < seen.index(("begun", 10))
+
+
+def test_each_that_is_stopped_while_it_begins_leaves_nothing_running():
+    begun: list[int] = []
+    ended: list[int] = []
+
+    async def work(item: int) -> None:
+        begun.append(item)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(item)
+
+    async def go() -> None:
+        task = asyncio.create_task(each(range(50), work, width=50, staggered=True))
+        while len(begun) < 5:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(go())
+    assert 5 <= len(begun) < 50 and sorted(begun) == sorted(ended)
+
+
 def test_each_stops_all_at_the_first_exception():
     finished: list[int] = []
 

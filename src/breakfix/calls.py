@@ -321,11 +321,14 @@ class CallThread:
         self._hashed = tuple(messages)
 
 
-async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, width: int) -> list[R]:
+async def each(
+    items: Iterable[T], work: Callable[[T], Awaitable[R]], *, width: int, staggered: bool = False
+) -> list[R]:
     """Do `work` on every item, `width` at a time, and give the results in the order of the items.
 
     The first exception stops all: what is in flight is cancelled, and the exception is raised as it was. Only where a
     budget is spent, items that were begun are waited for: their calls are paid for, and each ends at its next one.
+    `staggered`: the first calls leave before the last items are begun; for work in which it means nothing who is first.
     """
     results: dict[int, R] = {}
     queue = iter(enumerate(items))
@@ -340,8 +343,12 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, width: 
             if spent:
                 return
 
-    workers = [asyncio.create_task(worker()) for _ in range(width)]
+    workers: list[asyncio.Task[None]] = []
     try:
+        for _ in range(width):
+            workers.append(asyncio.create_task(worker()))
+            if staggered:
+                await asyncio.sleep(0)
         await asyncio.gather(*workers)
     finally:
         for task in workers:

@@ -168,7 +168,8 @@ async def hold(
 
     gc.freeze()  # what is loaded by now stays: looking through it again and again costs a tenth of a large run
     try:
-        await each(jobs, one, width=max(1, run.calls.width // WATCHED) if watch else run.calls.width)
+        width = max(1, run.calls.width // WATCHED) if watch else run.calls.width
+        await each(jobs, one, width=width, staggered=True)
     finally:
         outbox.flush()
     run.progress.done()
