@@ -1,8 +1,19 @@
 """Role slips: a simulator's refusals, answers and remarks, told from what users say."""
 
+import re
+
 import pytest
 
 from breakfix.conversations.slips import clean_turn, fault_of, slip_of
+from breakfix.packaged import read_data
+
+
+def test_the_packaged_patterns_are_in_lower_case_as_the_text_that_they_are_looked_for_in():
+    patterns = [pattern for kind in read_data("slips.yaml").values() for pattern in kind]
+    assert len(patterns) > 15
+    for pattern in patterns:
+        letters = re.sub(r"\\[a-zA-Z]", "", pattern)  # \W, \b
+        assert letters == letters.lower()
 
 
 @pytest.mark.parametrize(

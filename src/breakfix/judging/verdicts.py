@@ -91,7 +91,9 @@ def find_quote(evidence: str, answers: Sequence[str]) -> str | None:
     wanted = _plain(evidence)
     if not wanted:
         return None
-    return evidence.strip() if any(wanted in _plain(answer) for answer in answers) else None
+    words = evidence.strip()
+    held = any(words in answer for answer in answers) or any(wanted in _plain(answer) for answer in answers)
+    return words if held else None
 
 
 def _check_agreement(draft: Draft, scale: Scale) -> None:
