@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.request import ProxyHandler, build_opener
 
+import breakfix
+
 HERE = Path(__file__).parent
 CALLS_EACH = 11
 PYTHON = sys.executable
@@ -169,9 +171,7 @@ def repeated_after_kill(tool: str, job: Job, folder: Path) -> tuple[int, int]:
 
 def compile_package() -> None:
     """Compile the package as an installed one is: where Python keeps no bytecode, each start would compile it anew."""
-    found = find_spec("breakfix")
-    for folder in found.submodule_search_locations or () if found else ():
-        compileall.compile_dir(folder, quiet=2)
+    compileall.compile_dir(Path(breakfix.__file__).parent, quiet=2)
 
 
 def core_s() -> float:

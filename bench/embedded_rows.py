@@ -101,7 +101,7 @@ UNASKED = frozenset(
 """Sources whose answers are also read without their request."""
 HH_LABELS = Path(__file__).parent / "hh_labels.tsv"
 CANNOT_TELL = "9"
-"""In the place of a label."""
+"""In the place of a label: the two passes differ, or could not tell."""
 
 
 class Row(NamedTuple):
@@ -235,7 +235,7 @@ def labelled_hh(folder: Path) -> list[Row]:
         if answer and found["harmful"] != CANNOT_TELL:
             label = int(found["harmful"])
             row = Row("hh-labelled", request, answer, label, f"hh {found['pair']}", found["refusal"])
-            rows.setdefault((request, answer), row)
+            rows.setdefault((request, answer), row)  # the same exchange twice: its first label counts (8 differ)
     return list(rows.values())
 
 

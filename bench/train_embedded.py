@@ -167,7 +167,10 @@ def preferred(lesson: Lesson) -> NDArray[np.float32]:
 
 
 def refusals_of(rows: Sequence[Row]) -> NDArray[np.str_]:
-    """Class each answer as it was labelled, else by the rules of the `refusal` judge; what did harm refused in part."""
+    """Class each answer as it was labelled, else by the rules of the `refusal` judge; what did harm refused in part.
+
+    Not so in hh-rlhf, whose labels of harm are weak, or came with one of refusal.
+    """
     found: list[str] = []
     for row in rows:
         refusal = row.refusal or classify(row.request, row.answer).refusal

@@ -9,8 +9,7 @@ come out the same, byte for byte.
 
 `--folds` judges every row by weights learnt without any answer to its prompt (ten folds by prompt, three divisions), so
 the phrases have not seen the row. The rules have: their words were written with sight of all rows, so what the whole
-judge reaches here is flattering, and so, less, are the phrases, which weigh signs that the rules see. Without them they
-are clean.
+judge reaches here flatters. Phrases flatter less: they weigh signs of those rules. Phrases without the signs are clean.
 """
 
 import argparse

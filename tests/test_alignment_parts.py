@@ -92,7 +92,7 @@ def test_what_is_cut_or_left_out_is_counted(tokenizer):
     prepared = prepare_examples(tokenizer, rows, 40)
     assert prepared.counts == {"given": 4, "used": 2, "cut": 1, "too_long": 1, "no_answer": 1, "unclear": 0}
     assert [row["length"] for row in prepared.rows] == [40, len(prepared.rows[1]["input_ids"])]
-    with pytest.raises(TrainingError, match="None of 1 examples can be trained on: 1 too_long"):
+    with pytest.raises(TrainingError, match="None of 1 examples can be trained on: 1 too long"):
         prepare_examples(tokenizer, rows[1:2], 40)
 
 

@@ -219,7 +219,8 @@ def test_each_keeps_the_order_of_the_items_and_the_width():
     assert flight[1] == 3
 
 
-def test_the_first_items_are_under_way_before_the_last_are_begun():
+@pytest.mark.parametrize("staggered", [True, False])
+def test_staggered_the_first_items_are_under_way_before_the_last_are_begun_and_else_not(staggered: bool):
     seen: list[tuple[str, int]] = []
 
     async def work(item: int) -> None:
@@ -228,8 +229,24 @@ def test_the_first_items_are_under_way_before_the_last_are_begun():
             await asyncio.sleep(0)
         seen.append(("asked", item))
 
-    asyncio.run(each(range(50), work, width=50, staggered=True))
-    assert seen.index(("asked", 0)) < seen.index(("begun", 10))
+    asyncio.run(each(range(50), work, width=50, staggered=staggered))
+    assert (seen.index(("asked", 0)) < seen.index(("begun", 10))) == staggered
+    assert staggered or [what for what, _ in seen[:50]] == ["begun"] * 50
+
+
+@pytest.mark.parametrize("error", [BudgetSpent("spent"), ValueError("bad")])
+def test_staggered_no_more_items_are_begun_once_the_end_is_known(error: Exception):
+    begun: list[int] = []
+
+    async def work(item: int) -> None:
+        begun.append(item)
+        if item == 3:
+            raise error
+        await asyncio.sleep(0.01)
+
+    with pytest.raises(type(error)):
+        asyncio.run(each(range(50), work, width=50, staggered=True))
+    assert len(begun) < 10
 
 
 def test_each_that_is_stopped_while_it_begins_leaves_nothing_running():

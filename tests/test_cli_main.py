@@ -10,6 +10,7 @@ import pytest
 START = """
 import gc, os, sys
 from breakfix.cli.main import main
+assert "pydantic" not in sys.modules  # it reads the variable as it is imported, and main sets it
 collected = []
 gc.callbacks.append(lambda phase, info: collected.append(info["generation"]))
 try:

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 
 from breakfix.errors import ModelError
@@ -83,7 +84,6 @@ def test_connections_that_were_closed_open_anew(server: Loopback, monkeypatch: p
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_bundle_that_the_environment_names_is_trusted_and_read_once(variable: str):
-    certifi = pytest.importorskip("certifi")
     first, second = (trusted({variable: certifi.where()}) for _ in range(2))
     assert isinstance(first, ssl.SSLContext) and first.verify_mode == ssl.CERT_REQUIRED
     assert first is second

@@ -221,3 +221,21 @@ def test_a_judge_that_gave_no_verdict_is_told_apart_from_labels_that_do_not_fit(
         asyncio.run(sit_exam(mute))
     with pytest.raises(DataError, match=told):
         asyncio.run(compare_judges(opened(), mute, read_labelled(file)))
+
+
+def test_the_page_on_judges_says_what_the_card_of_this_version_says(tmp_path: Path):
+    page = (Path(__file__).parent.parent / "docs" / "judges.md").read_text("utf-8")
+    card = load_card(tmp_path, offline_judge("embedded").judge_id)
+    assert card is not None
+    pooled = card.pooled("harmful")
+    alone = next(one for one in card.agreements if (one.set_name, one.group) == ("do-not-answer", "all"))
+    assert pooled is not None
+    rates = [
+        [f"{100 * part:.0f}" for part in (one.value or 0, one.low or 0, one.high or 0)]
+        for one in (pooled.agree, pooled.balanced, alone.agree)
+    ]
+    (agree, low, high), (balanced, least, most), (_, worst, best) = rates
+    assert (
+        f"as the card has it: {agree} %, by request {low} to {high}; balanced {balanced} %, {least} to {most}." in page
+    )
+    assert f"(do-not-answer {worst} to {best})" in page

@@ -20,7 +20,8 @@ CUT = Reply(text="and then", finish_reason="length")
 
 
 BROKEN_OFF = (
-    "Of 2 answers that the target gave now 1 broke off at max_tokens: what would have followed is not judged."
+    "Of 2 answers that the target gave now 1 broke off at max_tokens, or at the end of its context: what would"
+    " have followed is not judged."
     " For longer ones raise models.<name>.max_tokens."
 )
 
@@ -85,6 +86,7 @@ def test_answers_of_others_that_broke_off_are_not_called_the_target_s(tmp_path: 
         settings = settings_from({"name": "x", "target": "lab/mini"}, where="test")
         async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress) as run:
             await run.calls.line(FakeModel(answer), "simulator").thread("a").ask([user("a")])
+            assert run.calls.counts.total.cut == 1 and run.usage().cut == 0  # nor in the report
 
     progress = Noting()
     asyncio.run(whole())

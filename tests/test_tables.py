@@ -133,7 +133,7 @@ def test_corrected_rates_of_areas_have_a_table_of_their_own():
 def test_calls_that_were_repeated_withheld_or_cut_are_shown():
     shown = {row[0].text: row[1].text for row in MADE["usage"].rows}
     assert (shown["Tried again after a failure"], shown["Withheld by a content filter"]) == ("12", "3")
-    assert shown["Cut off at max_tokens"] == "41"
+    assert shown["Target's answers cut off"] == "41"
 
 
 def test_a_harm_named_like_its_area_stands_there_once():

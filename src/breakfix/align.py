@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from breakfix.alignment.rows import causes_of
 from breakfix.errors import ModelError
 from breakfix.identity import digest
 from breakfix.models.weight_files import find_weights, read_json
@@ -19,13 +20,6 @@ from breakfix.project import Run
 from breakfix.types import Checkpoint, Dataset
 from breakfix.wording import counted
 
-WHY_UNUSED = {
-    "too_long": "too long",
-    "no_answer": "without an answer",
-    "unclear": "unclear in the chat template",
-    "identical": "alike on both sides",
-}
-"""What rows.py counts -> in words."""
 PLACE = 3
 """Last parts of a path that tell weights apart, wherever a run's folder lies: round-1-0123abcd/dpo/weights."""
 
@@ -46,9 +40,9 @@ async def align(run: Run, dataset: Dataset, *, base: str | None = None, number: 
         partial(run_alignment, folder, Path(dataset.path), settings, out, progress=told, stop=stop), stop
     )
     run.progress.done()
+    run.store.add_checkpoint(run.name, checkpoint)
     for line in left_out(read_json(out / "manifest.json")):
         run.progress.note(line)
-    run.store.add_checkpoint(run.name, checkpoint)
     return checkpoint
 
 
@@ -60,10 +54,9 @@ def left_out(manifest: Mapping[str, Any]) -> list[str]:
     lines = [f"{name.upper()} was left out: {why}." for name, why in manifest.get("skipped", {}).items()]
     most = manifest.get("settings", {}).get("max_length")
     for name, facts in manifest.get("stages", {}).items():
-        counts = dict(facts["rows"])
-        given, used, cut = (counts.pop(key, 0) for key in ("given", "used", "cut"))
-        causes = [f"{n:,} {WHY_UNUSED.get(why, why)}" for why, n in counts.items() if n]
-        parts = [f"learned from {used:,} of {counted(given, 'row')} ({', '.join(causes)})"] if used < given else []
+        counts: dict[str, int] = facts["rows"]
+        given, used, cut = (counts[key] for key in ("given", "used", "cut"))
+        parts = [f"learned from {used:,} of {counted(given, 'row')} ({causes_of(counts)})"] if used < given else []
         parts += [f"{cut:,} lost their end"] if cut else []
         if parts:
             longest = f"; align.max_length is {most} tokens" if cut or counts.get("too_long") else ""

@@ -29,7 +29,7 @@ class RoleCounts:
     filtered: int = 0
     """Answers withheld by a provider's content filter."""
     cut: int = 0
-    """Answers that ran into the most tokens they may have, and end in the middle."""
+    """Answers that ran into the most tokens they may have, or the end of the model's context, and end in the middle."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0

@@ -328,7 +328,8 @@ async def each(
 
     The first exception stops all: what is in flight is cancelled, and the exception is raised as it was. Only where a
     budget is spent, items that were begun are waited for: their calls are paid for, and each ends at its next one.
-    `staggered`: the first calls leave before the last items are begun; for work in which it means nothing who is first.
+    `staggered`: the first calls leave before the last items are begun; only for work whose results do not hang on what
+    is asked first.
     """
     results: dict[int, R] = {}
     queue = iter(enumerate(items))
@@ -349,6 +350,8 @@ async def each(
             workers.append(asyncio.create_task(worker()))
             if staggered:
                 await asyncio.sleep(0)
+                if spent or any(task.done() and (task.cancelled() or task.exception()) for task in workers):
+                    break
         await asyncio.gather(*workers)
     finally:
         for task in workers:

@@ -156,8 +156,8 @@ async def twins(lesson: Lesson, repaired: Sequence[Pair]) -> Rows:
         areas = areas_of(repaired)
         drawn_twins = contrast_examples(areas, n=wanted, seed=seed_of(run.settings.seed, lesson.number))
         return contrast_rows(drawn_twins, refusal_of)
-    if not isinstance(lesson.teacher, ModelTeacher):
-        return Rows()
+    teacher = lesson.teacher
+    assert isinstance(teacher, ModelTeacher)  # roles.open_teacher refuses any other outside the lab
     said = [one for name in stages_of(lesson.stage) for one in run.store.conversations(run.name, stage=name)]
     refuse = model_refuses(refusals_of(said, verdicts_of(run, lesson.judge.judge_id)), run.settings.seed)
     scenarios = {one.id: one for split in ("dev", "train") for one in run.store.scenarios(run.name, split=split)}
@@ -165,7 +165,7 @@ async def twins(lesson: Lesson, repaired: Sequence[Pair]) -> Rows:
 
     async def twin(pair: Pair) -> Example | None:
         scenario = scenarios[pair.provenance.scenario_id or ""]
-        return await lesson.teacher.twin(scenario, pair.prompt) if isinstance(lesson.teacher, ModelTeacher) else None
+        return await teacher.twin(scenario, pair.prompt)
 
     made = await each(asked, twin, width=max(1, run.calls.width))
     return contrast_rows([one for one in made if one is not None], refuse)

@@ -40,7 +40,7 @@ class Case(NamedTuple):
     conversation_id: str
     is_failure: bool
     severity: float
-    is_rated: bool = True
+    is_rated: bool
 
 
 def find_groups(

@@ -81,7 +81,7 @@ async def measure(
     chosen = [one for one in chosen if one.id in held]
     card = score(_card(run, under_test, judge, chosen, stage), scores, run.settings.measure, seed=run.settings.seed)
     card = with_causes(run, card, scores)
-    from breakfix.corrections import corrected  # now, not before the first call is made
+    from breakfix.corrections import corrected  # late: cli/session.py loads it while the first calls are waited for
 
     card = corrected(run, card, scores)
     write_scorecard(run, card)

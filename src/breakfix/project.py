@@ -67,7 +67,9 @@ class Run:
 
     def usage(self) -> Usage:
         """Give what this command took so far."""
-        return Usage(**asdict(self.calls.counts.total), seconds=time.monotonic() - self._began)
+        counts = self.calls.counts
+        whole = asdict(counts.total) | {"cut": counts.of("target").cut}  # a guard's one word is cut by design
+        return Usage(**whole, seconds=time.monotonic() - self._began)
 
     def model(self, name: str, settings: ModelSettings | None = None) -> Model:
         """Open a model once; a second use of the name shares it."""
@@ -194,8 +196,8 @@ def _cut_answers(run: Run) -> str:
     if not said.cut:
         return ""
     return (
-        f"Of {counted(said.calls, 'answer')} that the target gave now {said.cut:,} broke off at max_tokens: what would"
-        " have followed is not judged. For longer ones raise models.<name>.max_tokens."
+        f"Of {counted(said.calls, 'answer')} that the target gave now {said.cut:,} broke off at max_tokens, or at the"
+        " end of its context: what would have followed is not judged. For longer ones raise models.<name>.max_tokens."
     )
 
 

@@ -281,7 +281,7 @@ class Finding(Noun):
     severity: float
     """Mean severity of the failing ones, 0-7."""
     is_rated: bool = True
-    """False: the judge says harmful or not, and `severity` is what that counts for in the ranking."""
+    """False: the judge gives no severity, and `severity` is what that counts for in the ranking."""
     rank: int
 
 
@@ -359,7 +359,7 @@ class Usage(Noun):
     filtered: int = 0
     """Answers withheld by a provider's content filter."""
     cut: int = 0
-    """Answers that ran into the most tokens they may have, and end in the middle."""
+    """The target's answers that ran into the most tokens they may have, or the end of its context."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0

@@ -174,8 +174,8 @@ def _command(job: Job, job_file: Path, out: Path) -> list[str]:
     elif not Path(config).expanduser().is_file():
         raise TrainingError(f"There is no accelerate configuration {config!r} (align.accelerate_config).")
     file = Path(config).expanduser() if config else out / "accelerate.yaml"
-    width = [] if config else ["--num_cpu_threads_per_process", str(threads())]
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file), *width]
+    threading = [] if config else ["--num_cpu_threads_per_process", str(threads())]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file), *threading]
     return [*launch, "-m", "breakfix.alignment.worker", str(job_file)]
 
 
@@ -283,8 +283,8 @@ def require_libraries() -> None:
 
 
 def threads() -> int:
-    """Count the threads to train with: as many as the usual variable allows, else as this process has cores."""
-    if (allowed := os.environ.get("OMP_NUM_THREADS", "")).isdecimal() and int(allowed):
+    """Count the threads to train with: as many as OMP_NUM_THREADS allows (of a list: the first), else all cores."""
+    if (allowed := os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]).isdecimal() and int(allowed):
         return int(allowed)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -8,7 +8,7 @@ what the assistant said. What does not fit is left out or cut, and counted.
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,6 +25,13 @@ WORST_SHARE = 0.05
 """More rows than this whose words cannot be found: the template is at fault, not the rows."""
 MIXED_BATCHES = 8
 """Batches among which rows are sorted by length: most padding goes, kinds of rows stay mixed."""
+WHY_UNUSED = {
+    "too_long": "too long",
+    "no_answer": "without an answer",
+    "unclear": "unclear in the chat template",
+    "identical": "alike on both sides",
+}
+"""What is counted of rows that are not trained on -> in words."""
 Row = TypeVar("Row", bound=BaseModel)
 Chat = list[dict[str, str]]
 
@@ -164,9 +171,13 @@ def _spells(tokenizer: Any, tokens: Sequence[int], text: str) -> bool:
     return decoded.split() == text.split() and bool(tokens)
 
 
+def causes_of(counts: Mapping[str, int]) -> str:
+    """Say how many rows are not trained on, and why."""
+    return ", ".join(f"{counts[why]:,} {words}" for why, words in WHY_UNUSED.items() if counts.get(why))
+
+
 def _checked(rows: list[dict[str, Any]], counts: dict[str, int], what: str) -> Prepared:
     counts["used"] = len(rows)
-    lost = ", ".join(f"{n} {why}" for why, n in counts.items() if n and why not in ("given", "used", "cut"))
     if counts["unclear"] > WORST_SHARE * counts["given"]:
         raise TrainingError(
             f"In {counts['unclear']} of {counts['given']} {what} the assistant's words cannot be told apart in the "
@@ -174,5 +185,7 @@ def _checked(rows: list[dict[str, Any]], counts: dict[str, int], what: str) -> P
             "that only adds to what it wrote."
         )
     if not rows:
-        raise TrainingError(f"None of {counts['given']} {what} can be trained on: {lost}. Raise align.max_length.")
+        raise TrainingError(
+            f"None of {counts['given']} {what} can be trained on: {causes_of(counts)}. Raise align.max_length."
+        )
     return Prepared(rows, counts)

@@ -181,7 +181,7 @@ def show_findings(found: "list[Finding]", title: str) -> None:
     ]  # fmt: skip
     show_table(title, head, rows)
     if not all(each.is_rated for each in found):
-        typer.echo("severity –: the judge says harmful or not, no more.")
+        typer.echo("severity –: this judge gives no severity.")
 
 
 def _import(run: str | None, files: "Files", store: Path) -> str:

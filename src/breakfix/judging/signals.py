@@ -69,10 +69,10 @@ class Lexicon(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Texts as numbers, one after the other: each token's among all words that are known, and as the lexicon has it."""
+    """Texts as numbers, one after the other: a token's place among all `known` words, and by `ids` in the lexicon, or 0."""
 
     tokens: list[list[str]]
-    words: Ints
+    known: Ints
     ids: Ints
     lengths: Ints
     doc: Ints
@@ -132,11 +132,11 @@ class Reader:
         """Turn texts into numbers of words; 0 is a word that is not known."""
         tokens = [tokens_of(text) for text in texts]
         get = self._words.get
-        words = np.array([get(token, 0) for row in tokens for token in row], np.int64)
+        known = np.array([get(token, 0) for row in tokens for token in row], np.int64)
         lengths = np.array([len(row) for row in tokens], np.int64)
         doc = np.repeat(np.arange(len(texts)), lengths)
-        position = np.arange(len(words)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return Batch(tokens, words, np.where(words < self.size, words, 0), lengths, doc, position)
+        position = np.arange(len(known)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return Batch(tokens, known, np.where(known < self.size, known, 0), lengths, doc, position)
 
     def rows(self, requests: Sequence[str], answers: Sequence[str]) -> Floats:
         """Read requests and their answers, (texts, numbers)."""
@@ -160,7 +160,7 @@ class Reader:
 
     def sense(self, batch: Batch) -> Floats:
         """Give the mean direction of each text's words, (texts, dimensions); zeros where none is known."""
-        return _unit(sum_by(self._vectors[batch.words], batch.lengths))
+        return _unit(sum_by(self._vectors[batch.known], batch.lengths))
 
     # ── phrases ──
 
@@ -311,9 +311,10 @@ class Reader:
         docs, size = len(batch.lengths), len(self.kinds)
         at, kinds = self._hits(batch)
         counts = np.bincount(batch.doc[at] * size + kinds, minlength=docs * size).reshape(docs, size)
+        firsts = [tokens[0] if tokens else "" for tokens in batch.tokens]
         forms = [
-            (*("".join(tokens[:1]) in form for form in _FORMS), "?" in tokens, not tokens, np.log1p(len(tokens)))
-            for tokens in batch.tokens
+            (*(first in form for form in _FORMS), "?" in tokens, not tokens, np.log1p(len(tokens)))
+            for first, tokens in zip(firsts, batch.tokens, strict=True)
         ]
         return [np.minimum(counts, 2).astype(np.float32), np.array(forms, np.float32).reshape(docs, len(_REQUEST))]
 

@@ -92,6 +92,7 @@ def find_quote(evidence: str, answers: Sequence[str]) -> str | None:
     if not wanted:
         return None
     words = evidence.strip()
+    # word for word first: most evidence is, and to strip every answer of its marks is dear
     held = any(words in answer for answer in answers) or any(wanted in _plain(answer) for answer in answers)
     return words if held else None
 

@@ -229,8 +229,9 @@ def findings(data: ReportData) -> Table:
     ]  # fmt: skip
     columns = ("Finding", "Found in", "Harm", "Behaviour", "Technique", "Rate", "Severity", "State")
     left = len(ordered) - len(rows)
-    note = f"{left} more are in the store: breakfix findings." if left else ""
-    return Table("findings", "Findings", columns, tuple(rows), note)
+    notes = [f"{left} more are in the store: breakfix findings."] if left else []
+    notes += [] if all(one.is_rated for one in ordered) else [f"Severity {NONE}: the judge gives no severity."]
+    return Table("findings", "Findings", columns, tuple(rows), " ".join(notes))
 
 
 def _harm(one: Finding) -> Entry:
@@ -279,7 +280,7 @@ def usage(data: ReportData) -> Table:
         ("Tried again after a failure", _grouped(took.retries)),
         ("Failed for good", _grouped(took.failed)),
         ("Withheld by a content filter", _grouped(took.filtered)),
-        ("Cut off at max_tokens", _grouped(took.cut)),
+        ("Target's answers cut off", _grouped(took.cut)),
         ("Prompt tokens", _grouped(took.prompt_tokens)),
         ("Completion tokens", _grouped(took.completion_tokens)),
         ("Cost", f"${took.cost_usd:.2f}" if took.cost_usd else NONE),

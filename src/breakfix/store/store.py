@@ -366,7 +366,7 @@ def _selected(table: Table, where: Mapping[str, object | None]) -> Select[*tuple
 
 def _tune(connection: Any, _: object) -> None:
     """Write-ahead log: readers and the writer do not wait for each other, and a kill loses no committed row."""
-    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA synchronous=NORMAL")  # first: the change of a new file to WAL is then synced once less
     connection.execute("PRAGMA journal_mode=WAL")
 
 
