@@ -69,7 +69,7 @@ class Lexicon(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Texts as numbers, one after the other: a token's place among all `known` words, and by `ids` in the lexicon, or 0."""
+    """Texts as numbers: each token's place among all `known` words and, by `ids`, in the lexicon, else 0."""
 
     tokens: list[list[str]]
     known: Ints
