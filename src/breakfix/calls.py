@@ -334,14 +334,20 @@ async def each(
     results: dict[int, R] = {}
     queue = iter(enumerate(items))
     spent: list[BudgetSpent] = []
+    is_over = False
 
     async def worker() -> None:
+        nonlocal is_over
         for index, item in queue:
             try:
                 results[index] = await work(item)
             except BudgetSpent as error:
                 spent.append(error)
-            if spent:
+                is_over = True
+            except BaseException:
+                is_over = True
+                raise
+            if is_over:
                 return
 
     workers: list[asyncio.Task[None]] = []
@@ -350,7 +356,7 @@ async def each(
             workers.append(asyncio.create_task(worker()))
             if staggered:
                 await asyncio.sleep(0)
-                if spent or any(task.done() and (task.cancelled() or task.exception()) for task in workers):
+                if is_over:
                     break
         await asyncio.gather(*workers)
     finally:
