@@ -60,6 +60,21 @@ def test_sets_at_hand_are_read_by_their_columns(tmp_path):
     )
 
 
+def test_prompts_are_found_at_any_depth_of_a_file_and_an_assistants_words_are_none(tmp_path):
+    files = {
+        "red-instruct/questions.json": {"topic": {"part": ["one"]}, "other": ["two"]},
+        "cosafe/talk.json": [[{"role": "user", "content": "three"}, {"role": "assistant", "content": "four"}]],
+        "jailbreakbench/attack-artifacts/a/b/c.json": {"jailbreaks": [{"prompt": "five", "response": "six"}]},
+    }
+    for name, body in files.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(json.dumps(body))
+    (tmp_path / "halueval-general").mkdir()
+    lines = [json.dumps({"user_query": word, "chatgpt_response": "no"}) for word in ("seven", "eight")]
+    (tmp_path / "halueval-general" / "data.json").write_text("\n".join(lines))
+    assert [prompt for _, prompt in evaluation_prompts(tmp_path)] == ["three", "seven", "eight", "five", "one", "two"]
+
+
 def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "own.npz").write_bytes(b"PK\x03\x04 not an archive")
     with pytest.raises(DataError, match=r"own\.npz"):

@@ -26,18 +26,23 @@ class PromptSet(NamedTuple):
 
     files: str
     columns: tuple[str, ...]
+    """Of a table, or keys at any depth of a JSON file; none: every text of the file is a prompt."""
     may_ship: bool = True
-    """Whether its licence lets its fingerprints be packaged."""
+    """Whether its fingerprints are packaged: its licence must allow it, and long texts would take too much room."""
 
 
 LANGUAGES = ("en", "zh", "it", "vi", "ar", "ko", "th", "bn", "sw", "jv")
 SETS: dict[str, PromptSet] = {
     "advbench": PromptSet("advbench/*.csv", ("goal",)),
     "ailuminate-demo": PromptSet("ailuminate-demo/*.csv", ("prompt_text",)),
+    "cosafe": PromptSet("cosafe/*.json", ("content",), may_ship=False),
     "do-not-answer": PromptSet("do-not-answer/*.csv", ("question",), may_ship=False),
+    "halueval-general": PromptSet("halueval-general/*.json", ("user_query",), may_ship=False),
     "jailbreakbench": PromptSet("jailbreakbench/*.csv", ("Goal",)),
+    "jailbreakbench attacks": PromptSet("jailbreakbench/attack-artifacts/*/*/*.json", ("prompt",), may_ship=False),
     "mitre-frr": PromptSet("mitre-frr/*.json", ("mutated_prompt",)),
     "multijail": PromptSet("multijail/*.csv", LANGUAGES),
+    "red-instruct": PromptSet("red-instruct/*.json", ()),
     "safety-tuned-llamas evaluation": PromptSet(
         "safety-tuned-llamas/evaluation/*.json", ("instructions",), may_ship=False
     ),
@@ -108,19 +113,36 @@ def packaged_fingerprints(path: Path | None = None) -> Mapping[str, Fingerprints
 
 def _prompts(path: Path, columns: tuple[str, ...]) -> Iterator[str]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            if path.suffix == ".json":
-                rows = _objects(json.load(stream))
-            else:
-                csv.field_size_limit(1 << 24)
-                rows = cast("list[dict[str, Any]]", list(csv.DictReader(stream)))
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix == ".json":
+            rows: Iterable[Any] = _documents(text)
+        else:
+            csv.field_size_limit(1 << 24)
+            rows = list(csv.DictReader(text.splitlines(keepends=True)))
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"Cannot read the published prompts in {str(path)!r}: {error}.") from None
     for row in rows:
-        for column in columns:
-            value = row.get(column) or ()
-            yield from [value] if isinstance(value, str) else cast("list[str]", value)
+        yield from _said(row, columns)
 
 
-def _objects(body: Any) -> list[dict[str, Any]]:
-    return cast("list[dict[str, Any]]", body if isinstance(body, list) else [body])
+def _documents(text: str) -> list[Any]:
+    """Read one JSON document, or one a line."""
+    try:
+        return [json.loads(text)]
+    except ValueError:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def _said(part: Any, columns: tuple[str, ...]) -> Iterator[str]:
+    """Give the prompts in a part of a document; what an assistant said is none."""
+    if isinstance(part, str):
+        if not columns:
+            yield part
+    elif isinstance(part, list):
+        for one in cast("list[Any]", part):
+            yield from _said(one, columns)
+    elif isinstance(part, dict):
+        fields = cast("dict[str, Any]", part)
+        if fields.get("role", "user") == "user":
+            for key, value in fields.items():
+                yield from _said(value, () if key in columns else columns)
