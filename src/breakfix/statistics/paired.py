@@ -36,7 +36,9 @@ def mcnemar_mid_p(b: int, c: int) -> float:
     if changed == 0:
         return 1.0
     tail, last = _lower_tail(changed, min(b, c))
-    return float(min(1.0, (2 * tail - last) / 2**changed))
+    if b == c:  # both tails hold it: less half of it once
+        return 1 - last / 2 ** (changed + 1)
+    return (2 * tail - last) / 2**changed
 
 
 def _lower_tail(n: int, most: int) -> tuple[int, int]:
