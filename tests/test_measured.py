@@ -131,3 +131,9 @@ def test_each_stage_is_named_by_its_own_target_and_a_checkpoint_by_what_it_came_
     run.store.add_checkpoint("r", made)
     found = {stage: one.card.target for stage, one in read_measured(known(run)).items()}
     assert (found["base"], found["round-1"], found["round-2"]) == ("hf/x", "hf/x", "scripted/y")
+
+
+def test_a_stage_without_sealed_conversations_is_not_among_those_measured(run: Run):
+    run.store.add_conversations("r", [talk(scenario(0, "dev"), "base-dev")])
+    with pytest.raises(StoreError, match="has not measured 'base-dev'; it has measured base, round-1-sft, round-1, r"):
+        read_one(run, "base-dev")

@@ -1,6 +1,7 @@
 """A red team as its command tells it: who attacks, and what its success rests on. Unscored is never safe."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,15 @@ def test_a_simulator_that_attacks_is_named(folder: Path, capsys: pytest.CaptureF
     told = "No attacker is named: the simulator's model, scripted/simulator.yaml, writes the attacks"
     assert told in inside(capsys, *redteam(without="attacker")).stderr
     assert "No attacker is named" not in inside(capsys, *redteam()).stderr
+
+
+def test_the_lab_refuses_a_choice_of_harms_that_it_would_ignore(folder: Path, capsys: pytest.CaptureFixture[str]):
+    said = inside(capsys, "redteam", "-t", "lab/mini", "--set", "measure.harms=[cyber]", "--run", "r")
+    assert "measure.harms (cyber) does not apply in the lab" in refusal(said)
+
+
+def test_findings_that_the_table_leaves_out_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]):
+    many = inside(capsys, *redteam("--budget", "150", judge="harsh")).stdout
+    found = int(re.search(r"Findings of r \((\d+)\)", many)[1])
+    assert found > 30 and f"{found - 30} more: breakfix findings --run r" in many
+    assert " more: " not in inside(capsys, *redteam("--techniques", "plain", "--run", "s", judge="harsh")).stdout

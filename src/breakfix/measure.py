@@ -110,7 +110,7 @@ def refuse_choices(settings: MeasureSettings) -> None:
         if chosen:
             raise SettingsError(
                 f"measure.{name} ({', '.join(chosen)}) does not apply in the lab, which has scenarios of its own."
-                f" Leave --{name} out, or name models for simulator and judge."
+                f" Leave it out, or name models for simulator and judge."
             )
 
 

@@ -39,9 +39,10 @@ def read_measured(run: Run) -> dict[str, Measurement]:
 
 def read_one(run: Run, stage: str) -> Measurement:
     """Score one stage. Raises StoreError with the stages there are."""
-    measurement = read_stage(run, stage, _sealed(run))
+    about = _sealed(run)
+    measurement = read_stage(run, stage, about)
     if measurement is None:
-        known = ", ".join(_stages(run)) or "nothing"
+        known = ", ".join(name for name in _stages(run) if _is_measured(run, name, about)) or "nothing"
         raise StoreError(f"Run {run.name!r} has not measured {stage!r}; it has measured {known}.")
     return measurement
 
@@ -134,6 +135,12 @@ def measured_on(run: Run, stage: str) -> str | None:
 
 def _sealed(run: Run) -> dict[str, Subject]:
     return {subject.id: subject for subject in subjects(run.store, run.name, split="sealed")}
+
+
+def _is_measured(run: Run, stage: str, about: Mapping[str, Subject]) -> bool:
+    """Tell whether a stage holds sealed conversations: that of ordinary users beside a red team does not."""
+    held = judged(run.store, run.name, run.store.run(run.name).judge_id, stage=stage)
+    return any(ending.scenario_id in about for ending, _ in held)
 
 
 def _stages(run: Run) -> list[str]:

@@ -17,7 +17,7 @@ from breakfix.findings import find_groups
 from breakfix.forecasts import forecast_siege
 from breakfix.identity import digest
 from breakfix.judging.refusal import classify
-from breakfix.measure import Outbox, hold
+from breakfix.measure import Outbox, hold, refuse_choices
 from breakfix.personas import load_personas
 from breakfix.progress import Fact
 from breakfix.project import Run
@@ -71,6 +71,8 @@ class Besieger(NamedTuple):
 
 async def redteam(run: Run, *, target: str | None = None, stage: str = "base", number: int = 1) -> Siege:
     """Attack a target within the query budget, let ordinary users try it too, and group what failed."""
+    if is_lab(run.settings):
+        refuse_choices(run.settings.measure)
     under_test, judge = open_target(run, target), open_judge(run, target)
     who = Besieger(run, under_test, open_attacker(run), judge, stage)
     playbook_of(run)

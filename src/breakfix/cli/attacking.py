@@ -174,7 +174,8 @@ def show_findings(found: "list[Finding]", title: str) -> None:
         return
     head = ("rank", "round", "state", "harm", "behaviour", "technique", "success", "interval", "severity", "id")
     rows = [
-        (str(each.rank), str(each.round), each.state, each.harm.replace("_", " "), each.behaviour, each.technique,
+        (str(each.rank), str(each.round), each.state, "–" if each.harm == "none" else each.harm.replace("_", " "),
+         each.behaviour, each.technique,
          f"{each.succeeded}/{each.tried}", between(each.low, each.high),
          number(each.severity if each.is_rated else None, 1), each.id[:8])
         for each in found
@@ -217,6 +218,8 @@ def _show_siege(siege: "Siege", name: str) -> None:
     _show_success("area", siege.archive.by_area)
     _show_success("persona", siege.archive.by_persona)
     show_findings(list(siege.findings[:SHOWN]), f"Findings of {name} ({len(siege.findings)}), the worst first")
+    if (left := len(siege.findings) - SHOWN) > 0:
+        typer.echo(f"{left} more: breakfix findings --run {name}")
     _show_gaps(siege.archive)
     if unscored := sum(one.value is None for one in siege.asked):
         asked = counted(len(siege.asked), "conversation")
