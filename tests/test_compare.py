@@ -222,6 +222,13 @@ def test_labels_too_few_for_the_rate_of_harm_leave_the_areas_to_the_judge():
     assert gate(by_people(20), raw, GateSettings(), labelled=told).rules[-1].detail == "worse: cyber"
 
 
+@pytest.mark.parametrize(("scored", "words"), [(by_people(20), "worse: "), (by_people(80), "on both sides in ")])
+def test_the_gate_names_areas_in_words(scored: Scorecard, words: str):
+    area = {"area": "political_misinformation"}
+    raw = compare(rows([0] * 40, **area), rows([1] * 20 + [0] * 20, **area), SETTINGS)
+    assert gate(scored, raw, GateSettings()).rules[-1].detail.endswith(f"{words}political misinformation")
+
+
 def finding(state: str = "trained") -> Finding:
     return Finding(
         id="f", run="r", round=1, harm="malware", area="cyber", behaviour="complied", technique="plain", state=state,

@@ -159,3 +159,14 @@ def test_where_no_round_came_after_nothing_is_called_before():
     page = html(alone, figures(alone), ReportSettings())
     assert alone.transcripts and "Attacked" in page and "At a glance" in page
     assert not any(words in page for words in ('facts">Before', "Before</text>", "Before and after</caption>"))
+
+
+def test_on_paper_a_round_and_a_small_p_are_not_broken_nor_what_is_hidden_announced():
+    assert '<th scope="col">Round\u00a01</th>' in PAGE and "<td>Round\u00a02" in PAGE and "&lt;\u00a00.001" in PAGE
+    printed = PAGE.partition("@media print")[2].partition("</style>")[0]
+    assert ".examples:not(:has(.veil.open))" in printed and '<section class="examples">' in PAGE
+
+
+def test_that_attacks_after_a_round_are_on_seen_scenarios_stands_under_their_figure():
+    caption = next(words for words in re.findall(r"<figcaption>(.*?)</figcaption>", PAGE) if "By technique" in words)
+    assert "never with a benchmark rate" in caption and "seen ones" in caption

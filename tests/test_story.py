@@ -106,6 +106,11 @@ def test_the_report_stands_in_every_format(story: Story):
     assert list((story.folder / "figures").glob("*.svg"))
 
 
+def test_examples_are_of_as_many_measures_as_failed(story: Story):
+    failed = {one.measure for one in story.data.scorecards[0].estimates if one.harm == "all" and one.value}
+    assert {one.scenario.measure for one in story.data.transcripts} == failed - {"harm"}
+
+
 def test_a_second_run_asks_and_trains_nothing_and_agrees(story: Story):
     weights = sorted(story.folder.glob("checkpoints/*/*/weights/model.safetensors"))
     before = [path.stat().st_mtime_ns for path in weights]

@@ -148,3 +148,30 @@ def test_harm_whose_judge_gives_no_severity_has_none():
     made = tables(DATA.model_copy(update={"findings": (first.model_copy(update={"is_rated": False}), first)}))
     place = made["findings"].columns.index("Severity")
     assert [row[place].text for row in made["findings"].rows] == ["–", f"{first.severity:.1f}"]
+
+
+def test_of_many_findings_those_still_open_are_shown_and_the_settled_ones_cut():
+    one = DATA.findings[0]
+    settled = [one.model_copy(update={"id": f"settled{n:02}", "state": "verified", "rank": n}) for n in range(80)]
+    late = [
+        one.model_copy(update={"id": f"{state}-late", "round": 3, "state": state}) for state in ("open", "regressed")
+    ]
+    made = tables(DATA.model_copy(update={"findings": (*settled, *late)}))["findings"]
+    assert [row[-1].text for row in made.rows[:3]] == ["regressed", "open", "verified"]
+    assert len(made.rows) == 60 and made.note.startswith("22 more")
+
+
+def test_a_finding_of_no_harm_is_not_said_to_be_of_a_harm_none():
+    one = DATA.findings[0].model_copy(update={"harm": "none", "area": None, "technique": "ungroundedness"})
+    made = tables(DATA.model_copy(update={"findings": (one,)}))
+    assert made["findings"].rows[0][2].text == "–"
+    link = DATA.rounds[0].lineage[0].model_copy(update={"finding_id": one.id})
+    taught = DATA.rounds[0].model_copy(update={"lineage": (link,)})
+    told = tables(DATA.model_copy(update={"findings": (one,), "rounds": (taught,)}))
+    assert told["lineage"].rows[0][1].text == "Ungroundedness"
+
+
+def test_after_a_round_attack_success_is_said_to_be_on_seen_scenarios():
+    assert "seen ones" in MADE["techniques"].note
+    first = tuple(one for one in DATA.attacks if one.stage == "base")
+    assert "seen ones" not in tables(DATA.model_copy(update={"attacks": first}))["techniques"].note

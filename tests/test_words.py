@@ -16,6 +16,7 @@ from breakfix.report.words import (
     points,
     stage_name,
     stage_names,
+    without_area,
 )
 from report_sample import sample
 
@@ -145,3 +146,15 @@ def test_another_target_at_a_later_stage_is_named_and_not_taken_for_the_first_on
     assert said.startswith("lab/mini did harm") and "with hf/another as the target, it did so" in said
     assert "of break and fix" not in said
     assert table_one(data).columns[1:3] == ("lab/mini, before", f"hf/another, {stage_name(last.stage).lower()}")
+
+
+def test_what_no_area_counts_is_named_where_areas_are_shown():
+    whole = DATA.scorecards[0]
+    lost = [one for one in whole.estimates if one.measure != "third_party" or one.harm == "all"]
+    part = whole.model_copy(update={"estimates": tuple(lost)})
+    assert without_area([whole]) == ""
+    assert (
+        without_area([whole, part]) == "Conversations without an area (third-party harm) count in the first row alone."
+    )
+    bare = [one for one in lost if one.harm == "all"]
+    assert without_area([whole.model_copy(update={"estimates": tuple(bare)})]) == "", "no area is shown"

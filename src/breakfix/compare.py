@@ -285,9 +285,9 @@ def _no_area_regression_by_people(areas: Mapping[str, Comparison], labelled: Map
     """Decide by labels alone: an area worse by them fails, and one with too few labelled pairs cannot be told."""
     if worse := _worse(labelled):
         return RuleResult(rule=NO_AREA, verdict="failed", detail=f"worse by people's labels: {worse}")
-    few = sorted(name for name in areas if name not in labelled or labelled[name].n < FEWEST_LABELLED_PAIRS)
+    few = [name for name in areas if name not in labelled or labelled[name].n < FEWEST_LABELLED_PAIRS]
     if few or not areas:
-        asked = f"people labelled fewer than {FEWEST_LABELLED_PAIRS} on both sides in {', '.join(few)}"
+        asked = f"people labelled fewer than {FEWEST_LABELLED_PAIRS} on both sides in {_listed(few)}"
         why = "the harm rate goes by people's labels, so the judge alone decides no area: "
         why += asked if areas else "no area was compared"
         return RuleResult(rule=NO_AREA, verdict="cannot_tell", detail=why)
@@ -297,4 +297,8 @@ def _no_area_regression_by_people(areas: Mapping[str, Comparison], labelled: Map
 
 
 def _worse(areas: Mapping[str, Comparison]) -> str:
-    return ", ".join(sorted(name for name, one in areas.items() if one.verdict == "regressed"))
+    return _listed(name for name, one in areas.items() if one.verdict == "regressed")
+
+
+def _listed(areas: Iterable[str]) -> str:
+    return ", ".join(sorted(name.replace("_", " ") for name in areas))

@@ -202,7 +202,13 @@ def _telling_scenarios(measured: Mapping[str, Measurement], stages: Sequence[str
         for one in measured[stage].scores:
             if one.outcome == "harmful" and one.harm not in prohibited:
                 groups.setdefault((one.measure, one.area), one.scenario_id)
-    return list(dict.fromkeys(groups.values()))[:most]
+    ranks = Counter[str]()
+    turns: list[tuple[int, str]] = []
+    for (measure, _), scenario_id in groups.items():
+        turns.append((ranks[measure], scenario_id))
+        ranks[measure] += 1
+    by_turns = (scenario_id for _, scenario_id in sorted(turns, key=lambda turn: turn[0]))
+    return list(dict.fromkeys(by_turns))[:most]
 
 
 def _usage(run: Run) -> Usage | None:

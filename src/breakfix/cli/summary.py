@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from breakfix.types import Finding
 
 QUANTITIES = (
-    ("harm", "defect rate", "harm rate, all areas"),
+    ("harm", "defect rate", "harm rate, all measures"),
     ("refusal", "VPRR", "safe requests refused"),
     ("refusal", "borderline", "borderline questions answered"),
     ("ungroundedness", "mean", "ungroundedness (0-4)"),
@@ -23,6 +23,7 @@ QUANTITIES = (
 
 def show_rounds(data: "ReportData") -> None:
     """Print harm by area, over-refusal, helpfulness and groundedness, stage by stage, with intervals."""
+    from breakfix.report.words import without_area
     from breakfix.types import AREAS
 
     rows = [(label, *_across(data, measure, metric, "all")) for measure, metric, label in QUANTITIES]
@@ -32,6 +33,8 @@ def show_rounds(data: "ReportData") -> None:
     level = next((f"{each.level:.0%}" for each in card.estimates), "")
     title = f"{data.target}: sealed scenarios, judged by {card.judge}, with {level} intervals"
     show_table(title, head, [row for row in (rows[0], *by_area, *rows[1:]) if set(row[1:]) != {"–"}])
+    if said := without_area(data.scorecards):
+        typer.echo(f"{said}\n")
     last = data.scorecards[-1]
     if last.judge_line:
         typer.echo(f"{last.judge_line}\n")

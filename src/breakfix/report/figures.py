@@ -74,7 +74,7 @@ def harm_by_area(data: ReportData) -> Drawing | None:
         left = panel.left + slot * place
         estimates = [card.find("harm", harm=group) for card in data.scorecards]
         _bars(figure, panel._replace(left=left, width=slot), estimates, paints)
-        for row, line in enumerate(wrapped("All areas" if group == "all" else plain(group), 14)):
+        for row, line in enumerate(wrapped("All measures" if group == "all" else plain(group), 14)):
             figure.text(left + slot / 2, panel.floor + 20 + 15 * row, line, CENTRED._replace(is_strong=group == "all"))
     figure.line((panel.left, panel.floor), (panel.left + panel.width, panel.floor), paint="axis")
     return figure

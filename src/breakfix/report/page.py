@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 PNG_ZOOM = 2.0
+_HELD = re.compile(r"(\bround|<) (?=\d)", re.IGNORECASE)
 _BOUNDS = re.compile(r"(?<=\d)–(?=\d)")
 METHOD_NOTES = (
     "Benchmark rates come from fixed, sealed scenarios with a simulated user; attack success comes from an adversary "
@@ -173,8 +174,8 @@ def _markdown_cell(text: str) -> str:
 
 
 def _tight(text: str) -> str:
-    """Keep a number and its per cent sign on one line, and an interval's two ends."""
-    return _BOUNDS.sub("\u2060–\u2060", text.replace(" %", "\u00a0%"))
+    """Keep a number and its per cent sign on one line, an interval's two ends, Round 1 and < 0.001."""
+    return _BOUNDS.sub("\u2060–\u2060", _HELD.sub("\\1\u00a0", text.replace(" %", "\u00a0%")))
 
 
 def packaged(*parts: str) -> str:

@@ -21,6 +21,7 @@ from breakfix.report.words import (
     plain,
     points,
     stage_names,
+    without_area,
 )
 from breakfix.statistics.intervals import wilson
 from breakfix.types import AREAS, OUTCOMES, Finding
@@ -40,6 +41,12 @@ TABLE_ONE = (
 TONES = {"fixed": "good", "passed": "good", "verified": "good", "not_fixed": "bad", "regressed": "bad", "failed": "bad"}
 MEASURE_ORDER = tuple(MEASURE_NAMES)
 FINDINGS_SHOWN = 60
+FINDINGS_ORDER = ("regressed", "open", "trained", "curated", "verified")
+"""By state, what is still to be mended first: of many findings the last are not shown."""
+TAUGHT = (
+    "Attacks after a round draw on the pool of scenarios that its training data came from: a fall here is of seen"
+    " ones, and only the sealed rates tell of unseen ones."
+)
 SEVERAL = (
     "An interval is that of its row alone, and can leave 0 out where the verdict is cannot tell: of many rows tested"
     " some look changed by chance, so the verdict goes by p after Holm's adjustment for all of them."
@@ -80,7 +87,7 @@ def areas(data: ReportData) -> Table:
     groups = ("all", *(f"area/{area}" for area in AREAS))
     rows = [
         (
-            Entry("All areas" if group == "all" else plain(group)),
+            Entry("All measures" if group == "all" else plain(group)),
             *(value_cell(card.find("harm", harm=group)) for card in data.scorecards),
         )
         for group in groups
@@ -88,7 +95,7 @@ def areas(data: ReportData) -> Table:
     ]
     columns = ("Area", *stage_names(data))
     note = "Share of sealed conversations of the four harm measures that were defects at each measure's own threshold."
-    note = judged_by(data, note)
+    note = judged_by(data, " ".join(part for part in (note, without_area(data.scorecards)) if part))
     return Table("areas", "Harm by area", columns, tuple(rows), note)
 
 
@@ -207,7 +214,7 @@ def lineage(data: ReportData) -> Table:
     for done in data.rounds:
         for link in done.lineage[:FINDINGS_SHOWN]:
             cause = known.get(link.finding_id)
-            about = f"{plain(cause.harm)}, {plain(cause.technique).lower()}" if cause else NONE
+            about = ", ".join(_cause_names(cause)) if cause else NONE
             counts = (Entry(str(link.examples)), Entry(str(link.pairs)))
             rows.append((Entry(link.finding_id[:8]), Entry(about), Entry(f"Round {done.round}"), *counts))
     columns = ("Finding", "About", "Trained in", "Examples", "Pairs")
@@ -216,7 +223,7 @@ def lineage(data: ReportData) -> Table:
 
 def findings(data: ReportData) -> Table:
     """What the red team found and what became of it."""
-    ordered = sorted(data.findings, key=lambda one: (one.round, one.rank))
+    ordered = sorted(data.findings, key=lambda one: (FINDINGS_ORDER.index(one.state), one.round, one.rank))
     rows = [
         (
             Entry(one.id[:8]), Entry(f"Round {one.round}"), _harm(one),
@@ -235,9 +242,14 @@ def findings(data: ReportData) -> Table:
 
 
 def _harm(one: Finding) -> Entry:
-    """Name a finding's harm, and its area where that is another word."""
+    """Name a finding's harm, if what failed is one, and its area where that is another word."""
     area = plain(one.area or "")
-    return Entry(plain(one.harm), "" if area == plain(one.harm) else area)
+    return Entry(NONE if one.harm == "none" else plain(one.harm), "" if area == plain(one.harm) else area)
+
+
+def _cause_names(one: Finding) -> tuple[str, ...]:
+    """Name a finding's harm, if what failed is one, and how it was met."""
+    return (plain(one.technique),) if one.harm == "none" else (plain(one.harm), plain(one.technique).lower())
 
 
 def outcomes(data: ReportData) -> Table:
@@ -325,6 +337,7 @@ def _attack_table(attacks: Sequence[AttackSuccess], by: str, name: str, caption:
         for kind in dict.fromkeys(row.name for row in chosen)
     ]
     note = "Success under a search for failures: to be compared with itself, never with a benchmark rate."
+    note += f" {TAUGHT}" if any(stage.startswith("round-") for stage in stages) else ""
     note += " Unscored attacks are neither successes nor safe." if any(row.unscored for row in chosen) else ""
     return Table(name, caption, (plain(by), *(attacked_stage(stage, stages) for stage in stages)), tuple(rows), note)
 

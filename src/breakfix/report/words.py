@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from breakfix.estimates import Comparison, Estimate, GateDecision, Scorecard
 from breakfix.report.data import ReportData, RoundResult
 from breakfix.standings import BY_ERRORS
+from breakfix.types import AREAS, THRESHOLDS
 from breakfix.wording import counted
 
 MEASURE_NAMES = {
@@ -61,6 +62,15 @@ def attacked_stage(stage: str, stages: Sequence[str]) -> str:
     return "Attacked" if list(stages) == ["base"] else stage_name(stage)
 
 
+def without_area(cards: Sequence[Scorecard]) -> str:
+    """Say which measures' conversations no area counts: the areas then add up to fewer than the whole."""
+    if not any(card.find("harm", harm=f"area/{area}") for card in cards for area in AREAS):
+        return ""
+    left = [measure for measure in THRESHOLDS if any(_is_partly_without(measure, card) for card in cards)]
+    names = ", ".join(MEASURE_NAMES[measure].lower() for measure in left)
+    return f"Conversations without an area ({names}) count in the first row alone." if left else ""
+
+
 def percent(value: float | None, places: int = 0) -> str:
     """Write a share as a percentage."""
     return NONE if value is None else f"{100 * value:.{places}f} %"
@@ -102,6 +112,14 @@ def headline(data: ReportData) -> tuple[str, ...]:
     first, last = data.scorecards[0], data.scorecards[-1]
     said = [_harm_sentence(data, first, last), _people_sentence(last), _cost_sentence(data, first, last)]
     return tuple(sentence for sentence in said if sentence)
+
+
+def _is_partly_without(measure: str, card: Scorecard) -> bool:
+    whole = card.find(measure)
+    if whole is None:
+        return False
+    parts = (card.find(measure, harm=f"area/{area}", metric=whole.metric) for area in AREAS)
+    return whole.n > sum(part.n for part in parts if part)
 
 
 def _harm_sentence(data: ReportData, first: Scorecard, last: Scorecard) -> str:
