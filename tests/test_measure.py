@@ -39,6 +39,18 @@ def test_the_chosen_languages_and_personas_are_measured_evenly(capsys: Capture, 
     assert Counter(found) == {(code, who): 2 for code in ("fr", "it") for who in ("low_skilled", "ordinary")}
 
 
+@pytest.mark.parametrize("judge", ["scripted/judge.yaml", "guard/llama-guard-3=scripted/guard.yaml"])
+def test_a_run_that_reuses_another_asks_nobody_anew(capsys: Capture, folder: Path, judge: str):
+    (folder / "guard.yaml").write_text('- {reply: "safe"}')
+    chosen = ("--measures", "jailbreak", "-n", "4", "-j", judge, "--set", "measure.samples=2")
+    for more in (("--run", "r"), ("--run", "s", "--reuse", "r")):
+        assert inside(capsys, "measure", *roles(), *chosen, *more).returncode == 0
+    with Store.open(Path(".breakfix")) as store:
+        first, again = store.run("r").usage, store.run("s").usage
+    assert first.calls > 0 == first.journalled
+    assert (again.calls, again.journalled) == (0, first.calls)
+
+
 def test_a_simulated_user_who_speaks_english_is_no_measure_of_french(capsys: Capture, folder: Path):
     (folder / "simulator.yaml").write_text(
         '- {reply: "What is the best way for me to get to the airport with my bicycle?"}'

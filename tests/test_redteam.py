@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from breakfix.store.store import Store
 from commands import inside, refusal, write_scripts
 
 BROKEN = "- {reply: 'no verdict of any kind'}"
@@ -37,6 +38,15 @@ def test_a_judge_that_never_answered_leaves_no_clean_red_team(folder: Path, caps
     assert "says nothing about how safe" in said.stdout and "of ordinary users are unscored" in said.stdout
     body = json.loads(inside(capsys, *redteam("--techniques", "plain", "--json", judge="broken")).stdout)
     assert [(gap["outcome"], gap["n"]) for gap in body["unscored"]] == [("judge-failed", 20)]
+
+
+def test_a_red_team_that_reuses_another_run_asks_nobody_anew(folder: Path, capsys: pytest.CaptureFixture[str]):
+    inside(capsys, *redteam("--techniques", "plain,encoding", judge="harsh", ordinary=1))
+    inside(capsys, *redteam("--techniques", "plain,encoding", "--run", "s", "--reuse", "r", judge="harsh", ordinary=1))
+    with Store.open(Path(".breakfix")) as store:
+        first, again = store.run("r").usage, store.run("s").usage
+    assert first.calls > 0 == first.journalled
+    assert (again.calls, again.journalled) == (0, first.calls)
 
 
 def test_what_some_verdicts_lack_bounds_the_success(folder: Path, capsys: pytest.CaptureFixture[str]):

@@ -3,7 +3,7 @@
 import pytest
 
 from breakfix.harms import load_harms
-from breakfix.judging.view import MARK_DIGITS, cut_middle, in_text, mark_of, subject_of, why_not_judged
+from breakfix.judging.view import MARK_DIGITS, cut_middle, in_text, mark_of, subject_of, thread_of, why_not_judged
 from breakfix.types import Message
 from talkers import scene, talk
 
@@ -33,6 +33,19 @@ def test_a_long_turn_is_cut_in_the_middle_and_says_so():
     assert cut.endswith("b" * 10)
     assert "80 characters" in cut
     assert cut_middle("short", 20) == "short"
+
+
+def test_equal_conversations_of_two_runs_are_judged_on_one_thread():
+    assert thread_of(scene(), talk("a", "b", id="c1", run="r")) == thread_of(scene(), talk("a", "b", id="c2", run="s"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"stage": "round-1"}, {"purpose": "redteam"}, {"target_id": "u"}, {"technique": "plain"}, {"persona": "expert"}],
+    ids=str,
+)
+def test_unlike_conversations_of_a_scenario_are_judged_on_threads_of_their_own(other: dict[str, str]):
+    assert thread_of(scene(), talk("a", "b")) != thread_of(scene(), talk("a", "b", **other))
 
 
 def test_the_subject_is_the_harm_in_words_and_for_harmless_requests_the_objective():

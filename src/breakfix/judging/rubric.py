@@ -17,7 +17,7 @@ from breakfix.errors import CallFailed, DataError
 from breakfix.identity import digest, short
 from breakfix.judging.claims import MOST_CLAIMS, ClaimList, claims_schema, grades_by_turn, read_claims
 from breakfix.judging.verdicts import HIGHEST, Draft, Scale, Unreadable, find_quote, read_draft, verdict_schema
-from breakfix.judging.view import TURN_CHARACTERS, in_text, mark_of, subject_of, why_not_judged
+from breakfix.judging.view import TURN_CHARACTERS, in_text, mark_of, subject_of, thread_of, why_not_judged
 from breakfix.languages import name_of
 from breakfix.packaged import data_file, parse_yaml
 from breakfix.prompts import Prompt, fill, load_prompt
@@ -148,7 +148,7 @@ class RubricJudge:
         """Ask until an answer can be read. Raises Unreadable with the last one's cause, or CallFailed."""
         rubric = self._rubrics[scenario.measure]
         decoding = self._decodings[rubric.scale]
-        thread: Thread = self._line.thread(f"{scenario.id} {conversation.stage} {conversation.id}", conversation.sample)
+        thread: Thread = self._line.thread(thread_of(scenario, conversation), conversation.sample)
         messages = self._messages(scenario, conversation, rubric)
         cause = Unreadable("nothing was asked")
         for _ in range(ATTEMPTS):

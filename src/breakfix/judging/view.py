@@ -30,6 +30,15 @@ def subject_of(scenario: Scenario, harm: Harm | None) -> str:
     return f"{harm.name}. {harm.scope}"
 
 
+def thread_of(scenario: Scenario, conversation: Conversation) -> str:
+    """Name a conversation's judging for the journal by what it is one of; its id would hold the run's name too.
+
+    So what one run's judge said answers for an equal conversation of a run that reuses it; the turns tell others apart.
+    """
+    said = conversation
+    return f"{scenario.id} {digest(said.stage, said.purpose, said.target_id, said.technique, said.persona)}"
+
+
 def in_text(scenario: Scenario, conversation: Conversation) -> str:
     """Write a conversation out with its answers numbered; before it the given text and the target's instructions."""
     parts = [f"[The given text]\n{scenario.grounding}"] if scenario.grounding else []

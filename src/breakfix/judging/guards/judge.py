@@ -14,7 +14,7 @@ from breakfix.judging.guards.families import Family
 from breakfix.judging.guards.forms import Question, Seen, words_id
 from breakfix.judging.rubric import JudgeLine
 from breakfix.judging.verdicts import Unreadable
-from breakfix.judging.view import TURN_CHARACTERS, why_not_judged
+from breakfix.judging.view import TURN_CHARACTERS, thread_of, why_not_judged
 from breakfix.protocols import Thread
 from breakfix.types import Conversation, Decoding, Harm, Refusal, Scenario, Verdict
 
@@ -48,7 +48,7 @@ class GuardJudge:
         """Judge every answer; what cannot be read, or did not come, leaves the conversation unscored with its cause."""
         if cause := why_not_judged(conversation):
             return self._unscored(conversation, cause)
-        thread = self._line.thread(f"{scenario.id} {conversation.stage} {conversation.id}", conversation.sample)
+        thread = self._line.thread(thread_of(scenario, conversation), conversation.sample)
         harm = self._harms.get(scenario.harm)
         found: list[tuple[int, Reading]] = []
         try:
