@@ -199,7 +199,9 @@ def test_a_mix_of_models_behind_one_name_is_told(tmp_path: Path):
     asyncio.run(line.thread("1").ask([user("a")]))
     assert calls.mixtures() == []
     asyncio.run(line.thread("2").ask([user("b")]))
-    assert calls.mixtures() == ["fake answered as m-1 x 1, m-2 x 1"]
+    assert calls.mixtures() == ["fake answered as m-1, m-2: figures of a mix are not those of one model."]
+    asyncio.run(line.thread("3").ask([user("b")]))
+    assert len(calls.mixtures()) == 1
 
 
 # ── each ──

@@ -117,6 +117,23 @@ def test_what_a_model_remarked_on_is_still_known_when_the_report_is_written(tmp_
     assert asyncio.run(whole(None)) == asyncio.run(whole(None)) == ("it draws as it likes",)
 
 
+def test_a_mix_of_models_behind_one_name_is_told_at_the_end_and_kept_with_the_run(tmp_path: Path):
+    async def answer(messages: Sequence[Message], decoding: Decoding) -> Reply:
+        return Reply(text="x", model_reported=f"m-{messages[0].content}")
+
+    async def whole(*texts: str) -> tuple[str, ...]:
+        settings = settings_from({"name": "x", "target": "lab/mini"}, where="test")
+        async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress) as run:
+            for text in texts:
+                await run.calls.line(FakeModel(answer), "target").thread(text).ask([user(text)])
+            return run.remarks()
+
+    progress = Noting()
+    mixed = "fake answered as m-a, m-b: figures of a mix are not those of one model."
+    assert asyncio.run(whole("b", "a")) == asyncio.run(whole("a", "b")) == asyncio.run(whole()) == (mixed,)
+    assert progress.notes == [mixed, mixed], "a command that asked nothing has nothing to say"
+
+
 async def ended(
     tmp_path: Path,
     target: str,

@@ -11,7 +11,6 @@ same was asked on this thread; two samples never share an entry, and a rerun in 
 
 import asyncio
 import hashlib
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -59,7 +58,7 @@ class Calls:
         self._prices = prices or PriceTable.packaged()
         self._paces: dict[str, Pace] = {}
         self._minutes: dict[str, Minute | None] = {}
-        self._reported: dict[str, Counter[tuple[str, str | None]]] = {}
+        self._reported: dict[str, set[tuple[str, str | None]]] = {}
         self.remarks: dict[str, None] = {}
         """What models had to say of how they answer, a line each; `tell` heard each once."""
         self.tell: Callable[[str], None] = _nobody
@@ -91,12 +90,15 @@ class Calls:
         return sum(pace.slowdowns for pace in self._paces.values())
 
     def mixtures(self) -> list[str]:
-        """Say, a line each, which models answered under more than one name or fingerprint: a mix is not one target."""
+        """Say, a line each, which models answered under more than one name or fingerprint: a mix is not one model.
+
+        Without counts, and in order, so that the commands of a run say it alike.
+        """
         lines: list[str] = []
         for name, reported in self._reported.items():
             if len(reported) > 1:
-                parts = (f"{model}{f' ({mark})' if mark else ''} x {n:,}" for (model, mark), n in reported.items())
-                lines.append(f"{name} answered as {', '.join(parts)}")
+                parts = sorted(f"{model}{f' ({mark})' if mark else ''}" for model, mark in reported)
+                lines.append(f"{name} answered as {', '.join(parts)}: figures of a mix are not those of one model.")
         return lines
 
     def pace_of(self, model: Model) -> Pace:
@@ -117,7 +119,7 @@ class Calls:
     def note(self, name: str, reply: Reply) -> None:
         """Record under which name and fingerprint a model answered."""
         if reply.model_reported is not None:
-            self._reported.setdefault(name, Counter())[reply.model_reported, reply.fingerprint] += 1
+            self._reported.setdefault(name, set()).add((reply.model_reported, reply.fingerprint))
 
     def hear(self, model: Model) -> None:
         """Pass on what a model has remarked and nobody was told yet."""

@@ -92,9 +92,9 @@ class Run:
             )
 
     def remarks(self) -> tuple[str, ...]:
-        """Give what the run's models remarked on, in earlier commands or now, each line once."""
+        """Give what the run's models remarked on or were a mix of, in earlier commands or now, each line once."""
         known = self.store.run(self.name).remarks if self.store.is_known(self.name) else ()
-        return tuple(dict.fromkeys((*known, *self.calls.remarks)))
+        return tuple(dict.fromkeys((*known, *self.calls.remarks, *self.calls.mixtures())))
 
     def is_checkpoint(self, name: str) -> bool:
         """Tell whether a model's name is the folder of weights that this run trained."""
@@ -172,6 +172,8 @@ async def open_run(
                 run.progress.note(f"Model calls: {trouble}.")
             if cut := _cut_answers(run):
                 run.progress.note(cut)
+            for mix in run.calls.mixtures():
+                run.progress.note(mix)
             if before and (is_bare or (status == "failed" and not usage.calls)):
                 _leave_as_it_was(run, before, usage)
             else:

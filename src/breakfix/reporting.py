@@ -81,7 +81,6 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         usage=_usage(run),
         hashes=tuple(_hashes(cards, rounds)),
         warnings=(
-            *run.calls.mixtures(),
             *run.remarks(),
             *dict.fromkeys(card.self_judged_line for card in cards if card.self_judged),
         ),
