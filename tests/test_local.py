@@ -208,6 +208,14 @@ def test_broken_weights_reach_whoever_asks_as_one_line(folder, tmp_path, torch):
     assert "\n" not in str(caught.value)
 
 
+def test_weights_that_are_cut_short_are_told_of_with_the_remedy(folder, tmp_path, torch):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:10_000])
+    with pytest.raises(ModelError, match=r"cut short or damaged .* Fetch or save it again\.$") as caught:
+        ask_all(LocalModel("hf/copy", str(copy)), CHATS[:2], Decoding())
+    assert "\n" not in str(caught.value)
+
+
 def test_missing_extra_names_the_package_and_the_remedy():
     assert "pip install 'breakfix[train]'" in str(MissingExtra("torch", "train", "Model 'hf/x'"))
 

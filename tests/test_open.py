@@ -44,6 +44,12 @@ def test_a_wrong_name_is_one_clear_line(name: str, told: str):
     assert "word" not in str(error.value).replace("password", "")
 
 
+@pytest.mark.parametrize("kind", ["replay", "scripted"])
+def test_a_folder_in_the_place_of_a_file_is_called_a_folder(tmp_path: Path, kind: str):
+    with pytest.raises(ModelError, match=r"is a folder\. Name one of its files"):
+        open_model(f"{kind}/{tmp_path}")
+
+
 def test_a_missing_file_is_looked_for_in_a_folder_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="taken from the folder") as error:

@@ -73,7 +73,11 @@ def test_recorded_answers_may_stand_beside_the_prompts(tmp_path: Path):
         ("{not json", "line 2 is not valid JSON"),
         ("[1]", "line 2 must be a JSON object"),
         ({"prompt": "x", "measure": "jailbrake"}, "line 2: unknown measure 'jailbrake'"),
-        ({"prompt": "x", "colour": "red"}, "line 2: 'colour'"),
+        (
+            {"prompt": "x", "colour": "red"},
+            "line 2: unknown column 'colour'. Leave .* Known: prompt, messages, .* answer.",
+        ),
+        ({"prompt": "x", "langauge": "fr"}, "line 2: unknown column .* Did you mean 'language'?"),
         ({"kind": "benign"}, "line 2 has neither"),
         ({"prompt": ""}, "line 2 has neither"),
         ({"prompt": "x", "kind": "odd"}, "line 2: 'kind'"),

@@ -85,6 +85,17 @@ def test_a_cell_without_an_end_is_named_by_its_line(tmp_path: Path, monkeypatch:
         replay(tmp_path / "a.csv", 'prompt,completion\n"never closed,' + "x" * 40)
 
 
+@pytest.mark.parametrize(
+    ("mark", "told"),
+    [("#gpt9", "has no answers of 'gpt9'. Known: gpt4, llama"), ("", "holds answers of several models")],
+)
+def test_a_fault_of_the_header_names_the_header(tmp_path: Path, mark: str, told: str):
+    path = tmp_path / "a.csv"
+    path.write_text('question,gpt4_response,llama_response\n"one\ntwo",no,yes\n')
+    with pytest.raises(DataError, match=f"^The header of .*a.csv {told}"):
+        open_model(f"replay/{path}{mark}")
+
+
 def test_identity_follows_the_content_not_the_name(tmp_path: Path):
     row = '{"prompt": "a", "completion": "b"}'
     one, same = replay(tmp_path / "a.jsonl", row), replay(tmp_path / "b.jsonl", row)

@@ -33,6 +33,11 @@ def test_nothing_is_said_of_a_model_that_plays_a_role(role: str):
     )
 
 
+def test_the_model_that_a_checkpoint_was_trained_from_is_used():
+    settings = load_settings(None, ["target=hf/made", f"models.hf/first.{KEY}"])
+    assert unused_models(settings) and unused_models(settings, "hf/first") == []
+
+
 def test_a_judge_of_a_panel_is_used():
     assert unused_models(load_settings(None, ["judge=a/b,c/d", f"models.a/b.{KEY}", f"models.c/d.{KEY}"])) == []
 

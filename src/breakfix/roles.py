@@ -315,11 +315,14 @@ def describe(settings: CycleSettings) -> dict[str, str | None]:
     return {role: role_name(settings, role) for role in roles}
 
 
-def unused_models(settings: CycleSettings) -> list[str]:
-    """Say which entries of `models` no role plays, a line each: a misspelt name's key would be sent nowhere."""
+def unused_models(settings: CycleSettings, fixed_target: str = "") -> list[str]:
+    """Say which entries of `models` no role plays, a line each: a misspelt name's key would be sent nowhere.
+
+    `fixed_target` is the model that the run is about: what was trained from it is asked by its settings.
+    """
     named = describe(settings)
     judges = models_of(named.pop("judge") or "")
-    used = {name for name in (*named.values(), *judges) if name} - {EXACT}
+    used = {name for name in (*named.values(), *judges, fixed_target) if name} - {EXACT}
     return [
         f"Settings of models.{name} are not used: no role is played by {name!r}. {nearest(name, used)}"
         for name in settings.models

@@ -67,7 +67,7 @@ def in_run(settings: "CycleSettings", place: Place, work: "Callable[[Run], Await
 
         project = Project(place.store, place.out)
         async with open_run(project, settings, stage=stage, progress=watch(), reuse=place.reuse) as run:
-            for line in unused_models(settings):
+            for line in unused_models(settings, run.fixed_target()):
                 run.progress.note(line)
             meanwhile = asyncio.create_task(load_meanwhile(run.calls.counts, FOR_THE_END))
             try:

@@ -49,6 +49,7 @@ class Weights:
 
     def __init__(self, name: str, folder: Path, settings: ModelSettings) -> None:
         torch = load_torch()
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
 
@@ -68,6 +69,11 @@ class Weights:
             )
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelError(f"Model {name!r} cannot be loaded from {str(folder)!r}: {_first_line(error)}") from None
+        except SafetensorError as error:
+            raise ModelError(
+                f"Model {name!r}: a .safetensors file in {str(folder)!r} is cut short or damaged"
+                f" ({_first_line(error)}). Fetch or save it again."
+            ) from None
         _check_forward(name, self.model)
         self.model.to(self.device).eval()
         self.context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)

@@ -95,6 +95,8 @@ def _open_weights(name: str, kind: str, rest: str, *, settings: ModelSettings) -
 
 def _file(path: str, name: str) -> Path:
     file = Path(path).expanduser()
+    if file.is_dir():
+        raise ModelError(f"Model {name!r}: {path!r} is a folder. Name one of its files.")
     if not file.is_file():
         here = "" if file.is_absolute() else f" (it is taken from the folder {str(Path.cwd())!r})"
         raise ModelError(f"Model {name!r}: there is no file {path!r}. Check the path{here}.")

@@ -75,7 +75,7 @@ def read_records(path: Path, answerer: str | None = None) -> Iterator[Record]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {str(path)!r}: {unreadable(error)}.") from None
-    rows = _csv_rows(text, path) if path.suffix.lower() in (".csv", ".tsv") else _json_rows(text, path)
+    rows = _csv_rows(text, path, answerer) if path.suffix.lower() in (".csv", ".tsv") else _json_rows(text, path)
     for number, row in rows:
         yield from _records(row, answerer, where=f"{path} line {number}")
 
@@ -93,11 +93,13 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, cast("dict[str, Any]", row)
 
 
-def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _csv_rows(text: str, path: Path, answerer: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
     csv.field_size_limit(CSV_FIELD_CHARACTERS)
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
+        if header := reader.fieldnames:
+            _answers_of({column: column for column in header}, answerer, f"The header of {path}")
         for row in reader:
             yield reader.line_num, cast("dict[str, Any]", row)
     except csv.Error as error:

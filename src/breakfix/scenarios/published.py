@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
 
-from breakfix.errors import DataError, nearest
+from breakfix.errors import DataError, nearest, nearest_of_few
 from breakfix.identity import digest
 from breakfix.languages import code_of
 from breakfix.prohibited import PROHIBITED, REFUSAL_ONLY, UNWRITTEN, file_prohibited
@@ -232,6 +232,10 @@ def _checked(fields: Row, place: Place) -> Scenario | LeftOut:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            known = ("prompt", "messages", *Scenario.model_fields, *ANSWER_FIELDS)
+            hint = nearest_of_few(field, known)
+            raise DataError(f"{place}: unknown column {field!r}. Leave it out or rename it. {hint}") from None
         raise DataError(f"{place}: {field!r}: {first['msg']}. Correct that row.") from None
     return LeftOut(UNWRITTEN) if is_unwritten else checked
 
