@@ -202,9 +202,23 @@ def test_a_finished_cycle_is_not_run_again_until_it_is_asked_to_be_fresh(
     assert run(cycle) == 1
     said = capsys.readouterr()
     assert "done already" in said.err and shown in said.out
-    assert run([*cycle, "--fresh"]) == 2
+    assert run([*cycle, "--fresh"]) == 2, "a cycle that cannot start leaves the old one as it was"
     with Store.open(folder / ".breakfix") as store:
-        assert list(store.conversations("first")) == [] and store.rounds("first") == []
+        assert list(store.conversations("first")) and store.rounds("first") and store.run("first").status == "done"
+    assert run([*cycle, "--fresh", "--set", "target=lab/mini", "--set", "calls.max_calls=1"]) == 2
+    with Store.open(folder / ".breakfix") as store:
+        assert len(list(store.conversations("first"))) < 8 and store.rounds("first") == []
+
+
+@pytest.mark.parametrize("setting", ["target=hf/runs/first/weights", "curate.sources=[runs/first/rows.jsonl]"])
+def test_a_fresh_cycle_is_not_made_of_what_it_would_delete(
+    folder: Path, setting: str, capsys: pytest.CaptureFixture[str]
+):
+    measured("bad", "first", capsys)
+    (folder / "s.yaml").write_text("{target: lab/mini, judge: scripted/judge.yaml, simulator: scripted/user.yaml}")
+    assert run(["run", "s.yaml", "--run", "first", "--fresh", "--set", setting]) == 2
+    assert "lies in the run that --fresh deletes" in capsys.readouterr().err
+    assert (folder / "runs" / "first" / "scorecard.json").exists()
 
 
 def test_a_checkpoint_is_exported_once(folder: Path, capsys: pytest.CaptureFixture[str]):

@@ -127,6 +127,7 @@ def _cycle(settings: "CycleSettings", place: "Place", *, fresh: bool) -> "Report
     from breakfix.cli.session import forget_run, in_run, looking
 
     if fresh and _is_known(place):
+        _check_start(settings, place)
         forget_run(place)
     if (paths := _done_already(settings, place)) is not None:
         typer.echo(f"Run {place.run} is done already; nothing was asked or trained. --fresh starts anew.", err=True)
@@ -144,6 +145,37 @@ def _is_known(place: "Place") -> bool:
 
     with Store.open(place.store) as store:
         return any(each.record.run == place.run for each in store.runs())
+
+
+def _check_start(settings: "CycleSettings", place: "Place") -> None:
+    """Look whether the new run can start, before the old one is deleted for it. Raises BreakfixError."""
+    from breakfix.cli.session import looking, to_its_end
+    from breakfix.cycle import look_ahead
+    from breakfix.secrecy import refuse_secrets_in
+
+    async def look() -> None:
+        with looking(place, settings=settings) as old:
+            try:
+                refuse_secrets_in(settings)
+                _refuse_own_files(settings, old.folder)
+                look_ahead(old)
+            finally:
+                await old.close()
+
+    to_its_end(look())
+
+
+def _refuse_own_files(settings: "CycleSettings", folder: Path) -> None:
+    """Refuse weights and data that would be deleted with the old run. Raises StoreError."""
+    from breakfix.errors import StoreError
+    from breakfix.roles import describe
+
+    data = (*settings.curate.sources, *settings.curate.retention_sources, *settings.measure.scenarios)
+    for name in (*filter(None, describe(settings).values()), *data):
+        if Path(name.removeprefix("hf/")).resolve().is_relative_to(folder.resolve()):
+            raise StoreError(
+                f"{name!r} lies in the run that --fresh deletes. Copy it elsewhere, or give another --run."
+            )
 
 
 def _done_already(settings: "CycleSettings", place: "Place") -> "Sequence[Path] | None":
