@@ -146,12 +146,14 @@ def test_a_misspelt_run_is_not_begun(folder: Path, more: list[str], capsys: pyte
         (["--sources", "broken.jsonl"], "broken.jsonl, line 2: not valid JSON"),
         (["--sources", "gone.jsonl"], "No data file 'gone.jsonl'"),
         (["--set", "curate.retention_sources=gone.jsonl"], "No data file 'gone.jsonl'"),
+        (["--sources", "mine.jsonl", "--set", "curate.seed_examples=0"], "no row of curate.sources would be taken"),
     ],
 )
-def test_data_that_cannot_be_read_is_refused_before_anything_is_asked(
+def test_data_that_cannot_be_used_is_refused_before_anything_is_asked(
     words: list[str], said: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     Path("broken.jsonl").write_text(json.dumps(OWN) + "\n{oops\n")
+    Path("mine.jsonl").write_text(json.dumps(OWN))
 
     async def attacked(*_: object, **__: object) -> None:
         raise AssertionError("the target was attacked first")

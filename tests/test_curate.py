@@ -14,12 +14,14 @@ from breakfix.curate import (
     has_lessons,
     is_good,
     own_answer,
+    read_all,
     sealed_talk,
     seed_rows,
     worth_teaching,
 )
 from breakfix.errors import DataError, StoreError
 from breakfix.failures import failing, stages_of
+from breakfix.progress import Silent
 from breakfix.project import Project, Run, open_run
 from breakfix.settings import settings_from
 from breakfix.types import Conversation, Finding, Message, Scenario, Verdict
@@ -34,6 +36,18 @@ def in_run(tmp_path: Path, settings: dict[str, Any], work: Callable[[Run], Any])
             return work(run)
 
     return asyncio.run(whole())
+
+
+def notes_of(run: Run, work: Callable[..., object], *given: object) -> list[str]:
+    told: list[str] = []
+
+    class Told(Silent):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    run.progress = Told()
+    work(run, *given)
+    return told
 
 
 def finding(rank: int, harm: str = "hate") -> Finding:
@@ -83,6 +97,25 @@ def test_the_first_round_takes_many_seed_rows_and_later_ones_a_replay(tmp_path: 
     assert len(later) == 10 and all(row.provenance.harm != "cyber" for row in later)
 
 
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (1, ["3 of 4 rows of rows.jsonl are taken (curate.seed_examples)."]),
+        (2, ["0 of 4 rows of rows.jsonl are taken (curate.replay)."]),
+    ],
+)
+def test_how_many_rows_of_ones_own_are_taken_is_said_where_it_is_not_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: list[str]
+):
+    monkeypatch.chdir(tmp_path)
+    lines = [{"prompt": f"question {n}", "chosen": f"answer {n}", "rejected": "no"} for n in range(4)]
+    Path("rows.jsonl").write_bytes(b"\n".join(map(orjson.dumps, lines)))
+    own = {"name": "x", "target": "lab/mini", "curate": {"sources": ["rows.jsonl"], "seed_examples": 3, "replay": 0}}
+    whole = {**own, "curate": {"sources": ["rows.jsonl"]}}
+    assert in_run(tmp_path, own, lambda run: notes_of(run, seed_rows, number)) == told
+    assert in_run(tmp_path, whole, lambda run: notes_of(run, seed_rows, number)) == []
+
+
 def test_without_findings_and_data_there_is_nothing_to_teach(tmp_path: Path):
     bare = {"name": "x", "target": "scripted/none.yaml", "judge": "refusal"}
     assert not in_run(tmp_path, bare, lambda run: has_lessons(run, [], 1))
@@ -93,11 +126,11 @@ def test_rows_are_drawn_alike_for_one_seed_and_a_broken_line_is_named(tmp_path: 
     rows = [{"prompt": f"question number {n}", "chosen": f"answer {n}", "rejected": "no"} for n in range(9)]
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b"\n".join(map(orjson.dumps, rows)))
-    one, two = (drawn([str(path)], 4, kind="seed", seed=1) for _ in range(2))
+    one, two = (drawn(read_all([str(path)], kind="seed"), 4, seed=1) for _ in range(2))
     assert one == two and len(one.pairs) == 4
     path.write_bytes(orjson.dumps(rows[0]) + b"\n{broken")
     with pytest.raises(DataError, match="line 2"):
-        drawn([str(path)], 4, kind="seed", seed=1)
+        read_all([str(path)], kind="seed")
 
 
 def test_only_telling_words_of_sealed_conversations_are_forbidden(tmp_path: Path):

@@ -59,6 +59,17 @@ def test_findings_from_elsewhere_are_judged_here_and_their_conversations_learnt_
     assert "has not judged" not in inside(capsys, *curate(*one_each)).stderr, "the red team judged its own"
 
 
+def test_conversations_of_findings_that_lie_under_another_stage_are_named_with_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    inside(capsys, *redteam("harsh"), "--stage", "round-1")
+    one_each = ("--set", "curate.examples_per_finding=1", "--set", "curate.findings=2")
+    said = inside(capsys, *curate(*one_each)).stderr
+    (line,) = [line for line in said.splitlines() if "of the findings lie under stage" in line]
+    assert "2 conversations of the findings lie under stage round-1, not under base" in line and "--stage" in line
+    assert "lie under" not in inside(capsys, *curate(*one_each, "--stage", "round-1")).stderr
+
+
 def test_where_findings_have_failures_enough_nothing_is_added(folder: Path, capsys: pytest.CaptureFixture[str]):
     inside(capsys, *redteam("harsh"))
     said = inside(capsys, *curate("--set", "curate.examples_per_finding=1")).stderr

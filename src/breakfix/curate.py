@@ -14,7 +14,7 @@ from breakfix.curation.freeze import freeze
 from breakfix.curation.repair import Failure, Rows, repair
 from breakfix.curation.screen import build_walls, screen
 from breakfix.curation.teacher import ModelTeacher
-from breakfix.errors import DataError, StoreError
+from breakfix.errors import DataError, SettingsError, StoreError
 from breakfix.failures import gather_failures, stages_of
 from breakfix.identity import seed_of
 from breakfix.measure import sealed_scenarios
@@ -47,7 +47,7 @@ async def curate(
     run: Run, findings: Sequence[Finding], *, target: str | None = None, stage: str = "base", number: int = 1
 ) -> Dataset:
     """Make the dataset of one round from its findings, best ranked first, and freeze it."""
-    check_sources(run)
+    check_sources(run, number)
     lesson = Lesson(run, open_teacher(run), open_judge(run), number, stage)
     taken = worth_teaching(run, findings, number)
     under_test = open_target(run, target)
@@ -135,10 +135,19 @@ def has_lessons(run: Run, findings: Sequence[Finding], number: int) -> bool:
     return bool(worth_teaching(run, findings, number) or sources_of(run))
 
 
-def check_sources(run: Run) -> None:
-    """Look whether every data file is there and can be read. Raises DataError, naming file and line."""
-    drawn([name for name in sources_of(run) if name != LAB_SEED], 0, kind="seed", seed=0)
-    drawn(run.settings.curate.retention_sources, 0, kind="retention", seed=0)
+def check_sources(run: Run, number: int = 1) -> None:
+    """Look whether every data file is there, can be read, and is wanted at all.
+
+    Raises DataError, naming file and line, and SettingsError.
+    """
+    settings = run.settings.curate
+    if number == 1 and settings.sources and not settings.seed_examples:
+        raise SettingsError(
+            "curate.seed_examples is 0, so no row of curate.sources would be taken. Set it to how many are,"
+            " or leave the sources out."
+        )
+    read_all([name for name in sources_of(run) if name != LAB_SEED], kind="seed")
+    read_all(settings.retention_sources, kind="retention")
 
 
 def sources_of(run: Run) -> Sequence[str]:
@@ -195,7 +204,9 @@ def retention(lesson: Lesson, repaired: int) -> Rows:
 
         return Rows(examples=tuple(retention_examples(n=wanted, seed=seed_of(run.settings.seed, lesson.number))))
     if settings.retention_sources:
-        return drawn(settings.retention_sources, wanted, kind="retention", seed=run.settings.seed)
+        rows = read_all(settings.retention_sources, kind="retention")
+        tell_left(run, settings.retention_sources, rows, wanted, key="retention")
+        return drawn(rows, wanted, seed=run.settings.seed)
     judged, scenarios = verdicts_of(run, lesson.judge.judge_id), dev_scenarios(run)
     good = (
         own_answer(scenarios[one.scenario_id], one)
@@ -230,7 +241,10 @@ def seed_rows(run: Run, number: int) -> Rows:
     settings = run.settings.curate
     wanted = settings.seed_examples if number == 1 else settings.replay
     sources = sources_of(run)
-    rows = drawn([name for name in sources if name != LAB_SEED], wanted, kind="seed", seed=run.settings.seed + number)
+    own = [name for name in sources if name != LAB_SEED]
+    read = read_all(own, kind="seed")
+    tell_left(run, own, read, wanted, key="seed_examples" if number == 1 else "replay")
+    rows = drawn(read, wanted, seed=run.settings.seed + number)
     if LAB_SEED in sources:
         from breakfix.lab.lessons import seed_examples
 
@@ -239,13 +253,26 @@ def seed_rows(run: Run, number: int) -> Rows:
     return rows
 
 
-def drawn(sources: Iterable[str], wanted: int, *, kind: str, seed: int) -> Rows:
-    """Draw rows from data files, the same for the same seed."""
+def read_all(sources: Iterable[str], *, kind: str) -> Rows:
+    """Read data files. Raises DataError."""
     from breakfix.curation.sources import read_rows
 
     read = Rows()
     for name in sources:
         read = read.plus(read_rows(name, kind=kind))
+    return read
+
+
+def tell_left(run: Run, sources: Sequence[str], read: Rows, wanted: int, *, key: str) -> None:
+    """Say how many rows of data files are taken, where that is not all, and which setting decides it."""
+    given = (len(read.pairs), len(read.examples))
+    if max(given) > wanted:
+        taken = sum(min(each, wanted) for each in given)
+        run.progress.note(f"{taken:,} of {sum(given):,} rows of {', '.join(sources)} are taken (curate.{key}).")
+
+
+def drawn(read: Rows, wanted: int, *, seed: int) -> Rows:
+    """Draw so many examples and so many pairs, the same for the same seed."""
     order = sorted(range(len(read.examples)), key=lambda place: seed_of("draw", seed, place))[:wanted]
     pairs = sorted(range(len(read.pairs)), key=lambda place: seed_of("draw pair", seed, place))[:wanted]
     return Rows(

@@ -4,7 +4,8 @@ What is attacked or asked alike is attacked by the same technique, or asked unde
 The sealed split is never touched.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import cycle, islice
 from typing import NamedTuple
 
@@ -71,14 +72,18 @@ async def gather_failures(who: Besieger, findings: Sequence[Finding], *, stage: 
 async def judge_first(who: Besieger, findings: Sequence[Finding], *, stage: str) -> None:
     """Judge the conversations that findings rest on and this judge has not judged, as many as are repaired of each.
 
-    Findings from elsewhere bring no verdicts, and a judge that is named anew has given none.
+    Findings from elsewhere bring no verdicts, and a judge that is named anew has given none. Says which conversations
+    of the findings lie under other stages.
     """
     run, most = who.run, who.run.settings.curate.examples_per_finding
+    behind = {id_ for one in findings for id_ in one.conversation_ids}
+    told = (one for name in stages_of(stage) for one in run.store.conversations(run.name, stage=name))
+    said = [one for one in told if one.id in behind]
+    tell_elsewhere(run, behind - {one.id for one in said}, stage=stage)
     named = {id_ for one in findings for id_ in one.conversation_ids[:most]}
     known = verdicts_of(run, who.judge.judge_id)
     wanted = named - {id_ for id_, verdict in known.items() if not verdict.unscored}
     scenarios = {one.id: one for one in run.store.scenarios(run.name) if one.split != "sealed"}
-    said = (one for name in stages_of(stage) for one in run.store.conversations(run.name, stage=name))
     waiting = [one for one in said if one.id in wanted and one.scenario_id in scenarios]
     if not waiting:
         return
@@ -91,6 +96,19 @@ async def judge_first(who: Besieger, findings: Sequence[Finding], *, stage: str)
     run.progress.stage(f"judge {stage}", len(waiting))
     await each(waiting, judged, width=run.calls.width)
     run.progress.done()
+
+
+def tell_elsewhere(run: Run, missing: Collection[str], *, stage: str) -> None:
+    """Say under which other stages conversations of the findings lie: they show another state of the target."""
+    if not missing:
+        return
+    met = Counter(one.stage for one in run.store.conversations(run.name) if one.id in missing)
+    if met:
+        states = sorted({name.removesuffix("-dev").removesuffix("-retest") for name in met})
+        run.progress.note(
+            f"{counted(met.total(), 'conversation')} of the findings lie under stage {' and '.join(states)}, not under"
+            f" {stage}: they are not learnt from. To do so, give that stage with --stage, its weights with --target."
+        )
 
 
 def plan_more(run: Run, findings: Sequence[Finding], *, stage: str, judge_id: str) -> More:
