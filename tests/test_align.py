@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from breakfix.align import align, left_out, shown
+from breakfix.errors import DataError
 from breakfix.progress import Fact, Silent
 from breakfix.settings import load_settings
 
@@ -62,6 +63,34 @@ def test_training_on_top_of_another_checkpoint_takes_no_place_of_the_first(
         asyncio.run(align(run, dataset, base=f"hf/{folder}", number=2))
     first, other, moved = places
     assert first != other and first == moved
+
+
+def test_a_dataset_is_found_from_another_folder_and_one_that_is_gone_is_not_called_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    trained_on: list[Path] = []
+
+    def trained(_folder: Path, rows: Path, _settings: object, _out: Path, **_: object) -> None:
+        trained_on.append(rows)
+
+    async def forget(_name: str) -> None: ...
+
+    monkeypatch.setattr("breakfix.alignment.launch.run_alignment", trained)
+    run: Any = SimpleNamespace(
+        name="r",
+        settings=load_settings(None, ["target=lab/mini"]),
+        folder=tmp_path / "runs" / "r",
+        forget=forget,
+        progress=Silent(),
+        store=SimpleNamespace(add_checkpoint=print),
+    )
+    dataset: Any = SimpleNamespace(id="d", path="runs/r/datasets/0123")
+    with pytest.raises(DataError, match="The dataset is gone from 'runs/r/datasets/0123'"):
+        asyncio.run(align(run, dataset))
+    lies = run.folder / "datasets" / "0123"
+    lies.mkdir(parents=True)
+    asyncio.run(align(run, dataset))
+    assert trained_on == [lies]
 
 
 def rows(**counts: int) -> dict[str, Any]:

@@ -41,6 +41,17 @@ def test_the_checkpoint_that_is_meant_is_exported(folder: Path, given: list[str]
     assert [path.name for path in (folder / "deep").iterdir()] == ["out"]
 
 
+def test_weights_are_exported_from_where_their_run_was_moved(folder: Path):
+    (folder / "runs" / "first" / "checkpoints").mkdir(parents=True)
+    (folder / "abc1").rename(folder / "runs" / "first" / "checkpoints" / "round-1-ab")
+    with Store.open(folder / ".breakfix") as store:
+        made = store.checkpoints("first")[0]
+        gone = "/datasets/before/runs/first/checkpoints/round-1-ab"
+        store.add_checkpoint("first", made.model_copy(update={"path": gone}))
+    assert run(["export", "out", "--run", "first", "--checkpoint", "abc1"]) == 0
+    assert (folder / "out" / "config.json").read_text() == "abc1"
+
+
 def test_what_is_exported_may_be_read_by_whom_other_files_may(folder: Path):
     (folder / "abc2" / "config.json").chmod(0o600)
     assert run(["export", "out", "--run", "first"]) == 0

@@ -9,7 +9,7 @@ import pytest
 from breakfix.errors import BreakfixError, BudgetSpent, ModelError, StoreError
 from breakfix.pacing import TryAgain
 from breakfix.progress import Silent
-from breakfix.project import Project, changes_of, open_run, run_name
+from breakfix.project import Project, changes_of, open_run, place_now, run_name
 from breakfix.settings import load_settings, settings_from
 from breakfix.store.store import Store
 from breakfix.types import Checkpoint, Decoding, Message, Reply
@@ -256,3 +256,21 @@ def test_the_first_judge_of_a_run_is_no_other_one(tmp_path: Path):
 )
 def test_a_long_name_is_cut_where_a_word_begins(target: str, name: str):
     assert run_name(settings_from({"target": target}, where="test")).startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "tail"),
+    [
+        ("/before/runs/r/checkpoints/round-1-ab/dpo/weights", "checkpoints/round-1-ab/dpo/weights"),
+        ("runs/r/datasets/0123", "datasets/0123"),
+        ("/all/datasets/project/runs/r/datasets/0123", "datasets/0123"),
+        ("/all/datasets/mine", None),
+        ("mine", None),
+    ],
+)
+def test_what_a_run_made_is_found_in_its_folder_and_anything_else_where_it_was(
+    tmp_path: Path, recorded: str, tail: str | None
+):
+    for made in ("checkpoints/round-1-ab/dpo/weights", "datasets/0123"):
+        (tmp_path / made).mkdir(parents=True)
+    assert place_now(recorded, tmp_path) == (tmp_path / tail if tail else Path(recorded))

@@ -12,11 +12,11 @@ from threading import Event
 from typing import Any
 
 from breakfix.alignment.rows import causes_of
-from breakfix.errors import ModelError
+from breakfix.errors import DataError, ModelError
 from breakfix.identity import digest
 from breakfix.models.weight_files import find_weights, read_json
 from breakfix.models.weights import lab_folder
-from breakfix.project import Run
+from breakfix.project import Run, place_now
 from breakfix.types import Checkpoint, Dataset
 from breakfix.wording import counted
 
@@ -29,16 +29,18 @@ async def align(run: Run, dataset: Dataset, *, base: str | None = None, number: 
     from breakfix.alignment.launch import run_alignment
 
     name = base or run.settings.target or ""
-    folder = weights_of(name)
+    folder, rows = weights_of(name), place_now(dataset.path, run.folder)
+    if not rows.is_dir():
+        raise DataError(
+            f"The dataset is gone from {str(rows)!r}. Name it with --dataset, or its run's place with --out."
+        )
     settings = run.settings.align
     key = digest(dataset.id, settings, name if base is None else folder.parts[-PLACE:])[:8]
     out = run.folder / "checkpoints" / f"round-{number}-{key}"
     await run.forget(name)
     stop = Event()
     told = shown(run, number)
-    checkpoint = await in_thread(
-        partial(run_alignment, folder, Path(dataset.path), settings, out, progress=told, stop=stop), stop
-    )
+    checkpoint = await in_thread(partial(run_alignment, folder, rows, settings, out, progress=told, stop=stop), stop)
     run.progress.done()
     run.store.add_checkpoint(run.name, checkpoint)
     for line in left_out(read_json(out / "manifest.json")):

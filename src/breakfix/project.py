@@ -101,8 +101,8 @@ class Run:
         if not name.startswith("hf/"):
             return False
         folder = Path(name.removeprefix("hf/")).resolve()
-        made = self.store.checkpoints(self.name)
-        return any(folder == Path(path).resolve() for each in made for path in (each.path, *each.stage_paths.values()))
+        made = (path for each in self.store.checkpoints(self.name) for path in (each.path, *each.stage_paths.values()))
+        return any(folder == place_now(path, self.folder).resolve() for path in made)
 
     def fixed_target(self) -> str:
         """Name the model that this run is about: its record's, whatever model one command measures as another stage."""
@@ -219,6 +219,13 @@ def _last_words(slug: str) -> str:
         return slug
     _, _, whole = slug[-LONGEST_SLUG - 1 :].partition("-")
     return (whole or slug[-LONGEST_SLUG:]).lstrip("-.")
+
+
+def place_now(recorded: str, run_folder: Path) -> Path:
+    """Give where a dataset or checkpoint lies: in its run's folder, wherever that was moved since, or as recorded."""
+    parts = Path(recorded).parts
+    own = (run_folder.joinpath(*parts[n:]) for n, part in enumerate(parts) if part in ("datasets", "checkpoints"))
+    return next((path for path in own if path.exists()), Path(recorded))
 
 
 def changes_of(before: str, after: str) -> list[str]:

@@ -20,7 +20,7 @@ from breakfix.estimates import Score, Scorecard
 from breakfix.identity import digest, version
 from breakfix.measure import write_scorecard
 from breakfix.measured import Measurement, read_measured
-from breakfix.project import Run
+from breakfix.project import Run, place_now
 from breakfix.report.data import AttackSuccess, Lineage, ReportData, RoundResult, Transcript
 from breakfix.report.page import write_report
 from breakfix.report.published import published_about
@@ -132,7 +132,7 @@ def _round(run: Run, measured: Mapping[str, Measurement], record: RoundRecord) -
         comparisons=tuple(changes),
         gate=gate(after.card, changes, run.settings.gate, before=before.card, labelled=labelled),
         dataset=dataset,
-        lineage=tuple(_lineage(Path(dataset.path))) if dataset else (),
+        lineage=tuple(_lineage(place_now(dataset.path, run.folder))) if dataset else (),
         checkpoint=checkpoints.get(record.checkpoint_id or ""),
         sft_only=sft.card if sft else None,
         frozen=frozen.card if frozen else None,

@@ -204,12 +204,13 @@ def export(
     """
     from breakfix.cli.session import Place, resume
     from breakfix.errors import DataError, StoreError
+    from breakfix.project import place_now
     from breakfix.store.store import Store
 
     name = resume(Place(store, out, run)).run or ""
     with Store.open(store) as opened:
         chosen = _checkpoint(opened.checkpoints(name), name, checkpoint)
-    source = Path(chosen.path)
+    source = place_now(chosen.path, out / name)
     if not (source / "config.json").exists():
         raise StoreError(f"The weights of checkpoint {chosen.id[:8]} are gone from {str(source)!r}. Align anew.")
     if to.exists():
@@ -254,7 +255,8 @@ def _dataset(opened: "Run", folder: Path | None) -> "Dataset":
     from breakfix.errors import StoreError
 
     if folder is not None:
-        dataset = read_dataset(folder)
+        # The next command may be given in another folder.
+        dataset = read_dataset(folder).model_copy(update={"path": str(folder.absolute())})
         opened.store.add_dataset(opened.name, dataset)
         return dataset
     known = opened.store.datasets(opened.name)
