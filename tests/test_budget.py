@@ -108,6 +108,41 @@ def test_a_cap_on_calls_holds_for_those_who_waited_too():
     assert asyncio.run(spend()) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    ("caps", "says"),
+    [
+        ({"max_cost_usd": 0.001}, r"cap of \$0\.0010 .*\$0\.00 spent, the next call may cost \$0\.0022"),
+        ({"max_tokens": 16_000}, r"cap of 16,000 tokens .*0 used, the next call may take 20,000"),
+    ],
+)
+def test_a_cap_that_the_next_call_may_pass_is_said_with_what_that_may_take(caps: dict[str, float], says: str):
+    async def spend() -> None:
+        await Budget(CallSettings.model_validate(caps)).admit(Claim(20_000, 0.0022))
+
+    with pytest.raises(BudgetSpent, match=says):
+        asyncio.run(spend())
+
+
+@pytest.mark.parametrize(
+    ("caps", "price", "told"),
+    [
+        ({}, 1.0, ["what it costs is not known."]),
+        ({"max_tokens": 9000}, 1.0, ["its cost is guessed from the length of the texts."]),
+        ({}, 0.0, []),
+    ],
+)
+def test_an_endpoint_that_counts_no_tokens_is_told_once_where_they_cost(
+    tmp_path: Path, caps: dict[str, int], price: float, told: list[str]
+):
+    async def answer(messages: Sequence[Message], decoding: Decoding) -> Reply:
+        return Reply(text="word " * 60)
+
+    calls = calls_of(tmp_path, **caps)
+    ask_many(calls.line(FakeModel(answer), "target", ModelSettings(price_in=price, price_out=price)), 3)
+    said = "fake answers without saying how many tokens that took: "
+    assert [remark.removeprefix(said) for remark in calls.remarks] == told
+
+
 def test_a_cost_cap_needs_a_price(tmp_path: Path):
     with pytest.raises(SettingsError, match=r"no known price.*price_in"):
         calls_of(tmp_path, max_cost_usd=1.0).line(FakeModel(name="http://host/v1#m"), "target")

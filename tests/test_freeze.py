@@ -88,6 +88,20 @@ def test_no_dataset_and_no_rows_are_said(tmp_path):
         freeze(Rows(), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("dropped", "says"),
+    [
+        ({}, "No training row was made.*larger --budget"),
+        ({"sealed conversation": 11}, r"all 11 were left out \(sealed conversation 11\)\. Nothing that overlaps"),
+        ({"near-duplicate": 1, "no safe and helpful answer": 4}, "all 5 .*answer 4, near-duplicate 1.*--teacher"),
+        ({"empty message": 1}, "the only one was left out.*--sources FILE"),
+    ],
+)
+def test_rows_that_were_all_left_out_are_counted_by_cause_with_advice_against_it(tmp_path, dropped, says):
+    with pytest.raises(DataError, match=f"nothing to freeze.*{says}" if dropped else says):
+        freeze(Rows(dropped=dropped), tmp_path)
+
+
 def test_a_place_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="Cannot write the dataset"):

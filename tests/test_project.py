@@ -10,7 +10,7 @@ from breakfix.errors import BreakfixError, BudgetSpent, ModelError, StoreError
 from breakfix.pacing import TryAgain
 from breakfix.progress import Silent
 from breakfix.project import Project, changes_of, open_run, place_now, run_name
-from breakfix.settings import load_settings, settings_from
+from breakfix.settings import ModelSettings, load_settings, settings_from
 from breakfix.store.store import Store
 from breakfix.types import Checkpoint, Decoding, Message, Reply
 from fake_model import FakeModel, user
@@ -76,6 +76,33 @@ def test_calls_that_did_not_go_as_wished_are_told_at_the_end_and_kept(
         usage = store.run("x").usage
     assert (usage.calls, usage.retries, usage.filtered) == (2, outcomes.count(WITHHELD), outcomes.count(WITHHELD))
     assert usage.cut == outcomes.count(CUT)
+
+
+def test_a_command_says_what_it_cost_and_what_the_run_did(tmp_path: Path):
+    async def whole(scenario: str) -> None:
+        settings = settings_from({"name": "x", "target": "lab/mini"}, where="test")
+        async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress) as run:
+            line = run.calls.line(FakeModel(), "target", ModelSettings(price_in=1000, price_out=2000))
+            await line.thread(scenario).ask([user(scenario)])
+
+    progress = Noting()
+    asyncio.run(whole("a"))
+    asyncio.run(whole("b"))
+    asyncio.run(whole("b"))  # from the journal: free
+    first, second = progress.notes
+    assert first == "Model calls cost $0.020."
+    assert second == "Model calls cost $0.020, $0.040 with the earlier commands of this run."
+
+
+def test_an_endpoint_that_was_slowed_down_is_told_of_at_the_end(tmp_path: Path):
+    async def whole() -> None:
+        settings = settings_from({"name": "x", "target": "lab/mini"}, where="test")
+        async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress) as run:
+            run.calls.pace_of(FakeModel()).slowdowns = 2
+
+    progress = Noting()
+    asyncio.run(whole())
+    assert progress.notes == ["Model calls: slowed down 2 times."]
 
 
 def test_answers_of_others_that_broke_off_are_not_called_the_target_s(tmp_path: Path):

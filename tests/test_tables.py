@@ -1,6 +1,7 @@
 from breakfix.estimates import Cause, CorrectedEstimate
 from breakfix.report.data import ReportData
 from breakfix.report.tables import tables
+from breakfix.types import Usage
 from report_sample import sample
 
 DATA = sample()
@@ -134,6 +135,13 @@ def test_calls_that_were_repeated_withheld_or_cut_are_shown():
     shown = {row[0].text: row[1].text for row in MADE["usage"].rows}
     assert (shown["Tried again after a failure"], shown["Withheld by a content filter"]) == ("12", "3")
     assert shown["Target's answers cut off"] == "41"
+
+
+def test_calls_made_and_answers_of_the_journal_are_told_apart_and_a_small_cost_is_not_nothing():
+    took = Usage(calls=412, journalled=1748, cost_usd=0.00123)
+    shown = {row[0].text: row[1].text for row in tables(DATA.model_copy(update={"usage": took}))["usage"].rows}
+    assert (shown["Model calls made"], shown["Answered by the journal instead"]) == ("412", "1 748")
+    assert shown["Cost"] == "$0.0012"
 
 
 def test_a_harm_named_like_its_area_stands_there_once():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from breakfix.wording import counted, kind_of
+from breakfix.wording import counted, dollars, kind_of
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,21 @@ from breakfix.wording import counted, kind_of
 )  # fmt: skip
 def test_a_noun_agrees_with_its_number(number: int, noun: str, text: str):
     assert counted(number, noun) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0.0, "$0.00"),
+        (0.001, "$0.0010"),
+        (0.0000123, "$0.000012"),
+        (0.05, "$0.050"),
+        (0.3, "$0.30"),
+        (1234.5, "$1,234.50"),
+    ],
+)
+def test_few_dollars_are_not_none(amount: float, text: str):
+    assert dollars(amount) == text
 
 
 @pytest.mark.parametrize(

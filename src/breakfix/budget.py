@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from breakfix.errors import BudgetSpent
 from breakfix.settings import CallSettings
-from breakfix.wording import counted
+from breakfix.wording import counted, dollars
 
 
 @dataclass(slots=True)
@@ -106,12 +106,13 @@ class Budget:
         if self._has_no_call_left():
             return f"The cap of {counted(self.max_calls or 0, 'call')} is reached (calls.max_calls)."
         if self.max_tokens is not None and self.tokens + self._claimed.tokens + claim.tokens > self.max_tokens:
-            return f"The cap of {self.max_tokens:,} tokens is reached (calls.max_tokens; {self.tokens:,} used)."
+            spent = f"{self.tokens:,} used, the next call may take {claim.tokens:,}"
+            return f"The cap of {self.max_tokens:,} tokens is reached (calls.max_tokens; {spent})."
         if self.max_cost_usd is None or claim.cost_usd == 0:
             return None
         if self.cost_usd + self._claimed.cost_usd + claim.cost_usd > self.max_cost_usd:
-            spent = f"${self.cost_usd:,.4f} spent, the next call may cost ${claim.cost_usd:,.4f}"
-            return f"The cap of ${self.max_cost_usd:,.2f} is reached (calls.max_cost_usd; {spent})."
+            spent = f"{dollars(self.cost_usd)} spent, the next call may cost {dollars(claim.cost_usd)}"
+            return f"The cap of {dollars(self.max_cost_usd)} is reached (calls.max_cost_usd; {spent})."
         return None
 
 

@@ -124,9 +124,13 @@ class Calls:
     def hear(self, model: Model) -> None:
         """Pass on what a model has remarked and nobody was told yet."""
         for remark in getattr(model, "remarks", ()):
-            if remark not in self.remarks:
-                self.remarks[remark] = None
-                self.tell(remark)
+            self.remark(remark)
+
+    def remark(self, text: str) -> None:
+        """Keep a line on how a model answers, and tell it once."""
+        if text not in self.remarks:
+            self.remarks[text] = None
+            self.tell(text)
 
 
 class Line:
@@ -244,7 +248,7 @@ class Line:
     def _used(self, reply: Reply, expected: Claim, decoding: Decoding) -> tuple[int, float]:
         """Give the tokens and dollars of a call: as reported, or guessed where a cap needs them."""
         prompt, completion = reply.prompt_tokens, reply.completion_tokens
-        if self._is_estimated and not prompt and not completion:
+        if self._is_estimated and not _is_counted(reply):
             prompt = expected.tokens - decoding.max_tokens
             completion = len(reply.text.encode()) // BYTES_PER_TOKEN
         return prompt + completion, self.price.cost(prompt, completion) if self.price else 0.0
@@ -257,6 +261,9 @@ class Line:
             tally.prompt_tokens += reply.prompt_tokens
             tally.completion_tokens += reply.completion_tokens
             tally.cost_usd += cost_usd
+        if self.price and any(self.price) and reply.finish_reason != "filtered" and not _is_counted(reply):
+            told = "its cost is guessed from the length of the texts" if cost_usd else "what it costs is not known"
+            self.calls.remark(f"{self.model.name} answers without saying how many tokens that took: {told}.")
         self.calls.note(self.model.name, reply)
         self.calls.hear(self.model)
 
@@ -368,6 +375,11 @@ async def each(
     if spent:
         raise spent[0]
     return [results[index] for index in sorted(results)]
+
+
+def _is_counted(reply: Reply) -> bool:
+    """Tell whether the model said how many tokens its answer took."""
+    return bool(reply.prompt_tokens or reply.completion_tokens)
 
 
 def _decoding_bytes(decoding: Decoding) -> bytes:

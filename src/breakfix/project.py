@@ -28,7 +28,7 @@ from breakfix.protocols import Model
 from breakfix.secrecy import refuse_secrets_in, shown_command
 from breakfix.settings import CallSettings, CycleSettings, ModelSettings, dump_settings
 from breakfix.types import Usage
-from breakfix.wording import counted
+from breakfix.wording import counted, dollars
 
 if TYPE_CHECKING:
     from breakfix.store.records import RunRecord
@@ -168,8 +168,10 @@ async def open_run(
             await run.close()
             journal.close()
             usage = run.usage()
-            if trouble := _trouble(usage):
+            if trouble := _trouble(usage, run.calls.slowdowns):
                 run.progress.note(f"Model calls: {trouble}.")
+            if usage.cost_usd:
+                run.progress.note(_cost(usage, before))
             if cut := _cut_answers(run):
                 run.progress.note(cut)
             for mix in run.calls.mixtures():
@@ -182,14 +184,22 @@ async def open_run(
                 _leave_nothing(run, journal.path)
 
 
-def _trouble(usage: Usage) -> str:
+def _cost(usage: Usage, before: "RunRecord | None") -> str:
+    """Say what this command cost, and the run so far."""
+    spent = before.usage.cost_usd if before else 0.0
+    whole = f", {dollars(spent + usage.cost_usd)} with the earlier commands of this run" if spent else ""
+    return f"Model calls cost {dollars(usage.cost_usd)}{whole}."
+
+
+def _trouble(usage: Usage, slowdowns: int) -> str:
     """Say how many calls did not go as wished; nothing where all did."""
     told = {
         "withheld by a content filter": usage.filtered,
         "failed for good": usage.failed,
         "tried again": usage.retries,
     }
-    return ", ".join(f"{n:,} {what}" for what, n in told.items() if n)
+    parts = [f"{n:,} {what}" for what, n in told.items() if n]
+    return ", ".join([*parts, f"slowed down {counted(slowdowns, 'time')}"] if slowdowns else parts)
 
 
 def _cut_answers(run: Run) -> str:

@@ -29,15 +29,21 @@ WARNING = (
     "Use for safety training and its study; do not show it unblurred."
 )
 
+OVERLAP = (
+    "Nothing that overlaps the examination may be trained on: give data of your own (--sources FILE), or let"
+    " breakfix redteam find other failures, with other --techniques or a larger --budget."
+)
+ADVICE = {
+    **dict.fromkeys(("sealed conversation", "sealed scenario", "sealed family", "published prompt"), OVERLAP),
+    "no safe and helpful answer": "The judge accepted no answer of the teacher: name a better one with --teacher.",
+}
+"""What helps where rows were left out, by cause."""
+
 
 def freeze(rows: Rows, folder: Path, *, about: Mapping[str, Any] | None = None) -> Dataset:
     """Write a dataset under `folder` and give it; `about` is added to the card. Raises DataError without rows."""
     if not rows.pairs and not rows.examples:
-        raise DataError(
-            "No training row is left after screening, so there is nothing to freeze. "
-            "Give data of your own (--sources FILE), or find failures to repair first: breakfix redteam, with a larger "
-            "--budget where it found none."
-        )
+        raise DataError(_nothing_left(rows.dropped))
     name = digest([list(map(_pair_row, rows.pairs)), list(map(_example_row, rows.examples))])
     home = folder / name[:16]
     try:
@@ -46,6 +52,25 @@ def freeze(rows: Rows, folder: Path, *, about: Mapping[str, Any] | None = None) 
     except OSError as error:
         raise StoreError(f"Cannot write the dataset to {str(folder)!r}: {error.strerror}. Make room there.") from None
     return read_dataset(home)
+
+
+def _nothing_left(dropped: Mapping[str, int]) -> str:
+    """Say why there is nothing to freeze, and what helps against the commonest cause."""
+    if not any(dropped.values()):
+        return (
+            "No training row was made, so there is nothing to freeze. Give data of your own (--sources FILE), or find"
+            " failures to repair first: breakfix redteam, with a larger --budget where it found none."
+        )
+    by_number = sorted(dropped.items(), key=lambda item: -item[1])
+    causes = ", ".join(f"{cause} {count:,}" for cause, count in by_number)
+    advice = ADVICE.get(by_number[0][0], "Give data of your own (--sources FILE).")
+    return (
+        f"No training row is left, so there is nothing to freeze: {_went(sum(dropped.values()))} ({causes}). {advice}"
+    )
+
+
+def _went(number: int) -> str:
+    return "the only one was left out" if number == 1 else f"all {number:,} were left out"
 
 
 def read_dataset(home: Path) -> Dataset:

@@ -25,6 +25,7 @@ from breakfix.report.words import (
 )
 from breakfix.statistics.intervals import wilson
 from breakfix.types import AREAS, OUTCOMES, Finding
+from breakfix.wording import dollars
 
 GLANCE_NAMES = {
     ("harm", "defect rate"): "Harm",
@@ -287,15 +288,15 @@ def usage(data: ReportData) -> Table:
     if took is None:
         return Table("usage", "Calls and cost", (), ())
     pairs = [
-        ("Model calls", _grouped(took.calls)),
-        ("of these from the journal", _grouped(took.journalled)),
+        ("Model calls made", _grouped(took.calls)),
+        ("Answered by the journal instead", _grouped(took.journalled)),
         ("Tried again after a failure", _grouped(took.retries)),
         ("Failed for good", _grouped(took.failed)),
         ("Withheld by a content filter", _grouped(took.filtered)),
         ("Target's answers cut off", _grouped(took.cut)),
         ("Prompt tokens", _grouped(took.prompt_tokens)),
         ("Completion tokens", _grouped(took.completion_tokens)),
-        ("Cost", f"${took.cost_usd:.2f}" if took.cost_usd else NONE),
+        ("Cost", dollars(took.cost_usd) if took.cost_usd else NONE),
         ("Time", f"{took.seconds / 60:.1f} min" if took.seconds else NONE),
     ]
     return Table("usage", "Calls and cost", ("", ""), tuple((Entry(name), Entry(text)) for name, text in pairs))
