@@ -110,6 +110,35 @@ def test_what_was_awaited_survives_kill_9(tmp_path: Path):
     assert len(Journal(path, "run")) == 300
 
 
+def test_calls_of_a_killed_command_are_owed_once_whoever_asks_in_between(tmp_path: Path):
+    def filled(*keys: bytes) -> Journal:
+        journal = Journal(journal_path(tmp_path, "run"), "run")
+        for key in keys:
+            journal.put(key, FULL)
+        journal.flush()
+        return journal
+
+    filled(b"ended").close()
+    filled(b"one", b"two")  # never closed: killed
+    between = filled(b"other")
+    assert between.uncounted == 2 and not between.owes(b"ended") and between.owes(b"one") and not between.owes(b"one")
+    between.close()
+    again = filled()
+    assert [key for key in (b"ended", b"one", b"two", b"other", b"new") if again.owes(key)] == [b"two"]
+    again.close()
+    assert filled().uncounted == 0
+
+
+def test_an_older_journal_owes_nothing(tmp_path: Path):
+    path = journal_path(tmp_path, "run")
+    journal = Journal(path, "run")
+    journal.put(KEY, FULL)
+    journal.close()
+    with sqlite3.connect(path) as connection:
+        connection.executescript("DROP TABLE counted; DROP TABLE missed;")
+    assert Journal(path, "run").uncounted == 0
+
+
 def test_reuse_reads_another_run_and_keeps_what_it_read(tmp_path: Path):
     old = Journal(journal_path(tmp_path, "old"), "old")
     old.put(KEY, FULL)

@@ -1,6 +1,9 @@
 """What a run says of its calls when it ends, and what it keeps of that."""
 
 import asyncio
+import multiprocessing
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from breakfix.progress import Silent
 from breakfix.project import Project, changes_of, open_run, place_now, run_name
 from breakfix.settings import ModelSettings, load_settings, settings_from
 from breakfix.store.store import Store
-from breakfix.types import Checkpoint, Decoding, Message, Reply
+from breakfix.types import Checkpoint, Decoding, Message, Reply, Usage
 from fake_model import FakeModel, user
 
 WITHHELD, FINE = Reply(text="", finish_reason="filtered"), Reply(text="fine")
@@ -92,6 +95,32 @@ def test_a_command_says_what_it_cost_and_what_the_run_did(tmp_path: Path):
     first, second = progress.notes
     assert first == "Model calls cost $0.020."
     assert second == "Model calls cost $0.020, $0.040 with the earlier commands of this run."
+
+
+def test_what_a_killed_command_took_is_counted_once_when_its_run_goes_on(tmp_path: Path):
+    def asked(*, is_killed: bool) -> Usage:
+        async def whole() -> None:
+            settings = settings_from({"name": "x", "target": "lab/mini"}, where="test")
+            async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress) as run:
+                line = run.calls.line(FakeModel(), "target", ModelSettings(price_in=1000, price_out=2000))
+                for scenario in "ab"[: 1 if is_killed else 2]:
+                    await line.thread(scenario).ask([user(scenario)])
+                if is_killed:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        asyncio.run(whole())
+        with Store.open(tmp_path / "s") as store:
+            return store.run("x").usage
+
+    progress = Noting()
+    killed = multiprocessing.get_context("fork").Process(target=asked, kwargs={"is_killed": True})
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    for journalled in (1, 3):
+        took = asked(is_killed=False)
+        assert (took.calls, took.journalled, took.prompt_tokens, took.cost_usd) == (2, journalled, 20, 0.04)
+    assert progress.notes == ["Model calls (1 call of a command that was killed among them) cost $0.040."]
 
 
 def test_an_endpoint_that_was_slowed_down_is_told_of_at_the_end(tmp_path: Path):

@@ -6,11 +6,13 @@ are, the budget is spent.
 """
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from breakfix.errors import BudgetSpent
 from breakfix.settings import CallSettings
+from breakfix.types import Reply
 from breakfix.wording import counted, dollars
 
 
@@ -34,6 +36,15 @@ class RoleCounts:
     completion_tokens: int = 0
     cost_usd: float = 0.0
 
+    def add(self, reply: Reply, cost_usd: float) -> None:
+        """Count a call that a model answered."""
+        self.calls += 1
+        self.filtered += reply.finish_reason == "filtered"
+        self.cut += reply.finish_reason == "length"
+        self.prompt_tokens += reply.prompt_tokens
+        self.completion_tokens += reply.completion_tokens
+        self.cost_usd += cost_usd
+
 
 @dataclass(slots=True)
 class Counts:
@@ -41,6 +52,8 @@ class Counts:
 
     total: RoleCounts = field(default_factory=RoleCounts)
     roles: dict[str, RoleCounts] = field(default_factory=dict[str, RoleCounts])
+    recovered: dict[str, RoleCounts] = field(default_factory=lambda: defaultdict(RoleCounts))
+    """By role, what commands that were killed took before they could count it; neither in `total` nor in `roles`."""
     in_flight: int = 0
 
     def of(self, role: str) -> RoleCounts:

@@ -209,12 +209,18 @@ class Line:
             self._count(retries=1)
             await asyncio.sleep(wait_before(tries, retry_after_s=trouble.retry_after_s))
 
-    def kept(self, reply: Reply, messages: Sequence[Message], decoding: Decoding, *, is_lent: bool) -> None:
+    def kept(self, reply: Reply, messages: Sequence[Message], decoding: Decoding, key: bytes) -> None:
         """Count what the journal answered; a cap holds for the run, not the process, but not for what another paid."""
         for tally in self._tallies:
             tally.journalled += 1
-        if self.calls.budget.is_capped and not is_lent:
-            self.calls.budget.count_kept(*self._used(reply, self._claim(messages, decoding), decoding))
+        journal, budget = self.calls.journal, self.calls.budget
+        is_owed = journal is not None and journal.owes(key)
+        if (budget.is_capped or is_owed) and not (journal and journal.is_lent(key)):
+            tokens, cost_usd = self._used(reply, self._claim(messages, decoding), decoding)
+            if budget.is_capped:
+                budget.count_kept(tokens, cost_usd)
+            if is_owed:
+                self.calls.counts.recovered[self.role].add(reply, cost_usd)
         self.calls.note(self.model.name, reply)
 
     async def _try(self, messages: Sequence[Message], decoding: Decoding) -> Reply:
@@ -255,12 +261,7 @@ class Line:
 
     def _tally(self, reply: Reply, cost_usd: float) -> None:
         for tally in self._tallies:
-            tally.calls += 1
-            tally.filtered += reply.finish_reason == "filtered"
-            tally.cut += reply.finish_reason == "length"
-            tally.prompt_tokens += reply.prompt_tokens
-            tally.completion_tokens += reply.completion_tokens
-            tally.cost_usd += cost_usd
+            tally.add(reply, cost_usd)
         if self.price and any(self.price) and reply.finish_reason != "filtered" and not _is_counted(reply):
             told = "its cost is guessed from the length of the texts" if cost_usd else "what it costs is not known"
             self.calls.remark(f"{self.model.name} answers without saying how many tokens that took: {told}.")
@@ -294,7 +295,7 @@ class CallThread:
             return await line.answer(messages, decoding)
         key = self._key(messages, decoding)
         if (kept := journal.get(key)) is not None:
-            line.kept(kept, messages, decoding, is_lent=journal.is_lent(key))
+            line.kept(kept, messages, decoding, key)
             return kept
         reply = await line.answer(messages, line.drawn_by(key, decoding))
         journal.put(key, reply)

@@ -3,6 +3,7 @@
 An append-only SQLite log in WAL mode. Replies that arrive in one turn of the event loop are committed together, by the
 first who waits for it in `written`, so that nothing is asked on the strength of a reply which is not yet safe. It needs
 no thread, and no index: the keys are held in memory, about 0.2 kB a call. The first write of a key wins.
+A command that closes its journal has counted its calls; what one that was killed leaves uncounted is told by `owes`.
 A journal belongs to one run; a second run reads another's only when told to (`reuse`). It knows nothing of models.
 """
 
@@ -27,6 +28,14 @@ TABLES = f"""
     PRAGMA user_version = {VERSION};
     COMMIT;
 """
+COUNTS = """
+    BEGIN;
+    CREATE TABLE counted (last INTEGER NOT NULL);
+    CREATE TABLE missed (id INTEGER PRIMARY KEY);
+    INSERT INTO counted SELECT coalesce(max(id), 0) FROM reply;
+    COMMIT;
+"""
+"""Up to which row commands have counted what their calls took, and which rows before it none has."""
 CHECKPOINT_PAGES = 4000
 """WAL pages (4 kB each) after which SQLite copies them into the database file."""
 
@@ -51,6 +60,7 @@ class Journal:
         try:
             _prepare(self._connection, path, run)
             self._ids = _keys(self._connection)
+            self._uncounted = _uncounted(self._connection)
         except sqlite3.Error as error:
             raise _store_error(path, error) from None
         self._next_id = max(self._ids.values(), default=0) + 1
@@ -74,6 +84,19 @@ class Journal:
     def is_lent(self, key: bytes) -> bool:
         """Tell whether the other run's journal answers a key: what it holds, that run paid for."""
         return self._lent is not None and key in self._lent
+
+    @property
+    def uncounted(self) -> int:
+        """How many calls of commands that were killed nobody has counted so far."""
+        return len(self._uncounted)
+
+    def owes(self, key: bytes) -> bool:
+        """Tell, once for each, whether a call was made by a command that was killed before it counted it."""
+        row = self._ids.get(key)
+        if row not in self._uncounted:
+            return False
+        self._uncounted.remove(row)
+        return True
 
     def put(self, key: bytes, reply: Reply) -> None:
         """Keep a reply; the first write of a key wins. It is on disk once `written` returns, or after `flush`."""
@@ -104,13 +127,25 @@ class Journal:
         self._pending.clear()
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is left, note that it was counted, and close the file."""
         try:
             self.flush()
+            self._note_counted()
         finally:
             self._connection.close()
             if self._lent is not None:
                 self._lent.close()
+
+    def _note_counted(self) -> None:
+        try:
+            self._connection.execute("BEGIN")
+            self._connection.execute("UPDATE counted SET last = ?", (self._next_id - 1,))
+            self._connection.execute("DELETE FROM missed")
+            self._connection.executemany("INSERT INTO missed VALUES (?)", ((row,) for row in self._uncounted))
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._undo()
+            raise _store_error(self.path, error) from None
 
     def _undo(self) -> None:
         if self._connection.in_transaction:
@@ -174,6 +209,15 @@ def _keys(connection: sqlite3.Connection) -> dict[bytes, int]:
     for key, row in rows:
         ids.setdefault(key, row)
     return ids
+
+
+def _uncounted(connection: sqlite3.Connection) -> set[int]:
+    """Find the rows that no command has counted; a journal that knows nothing of it yet owes none."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'counted'").fetchone():
+        connection.executescript(COUNTS)
+        return set()
+    rows = "SELECT id FROM reply WHERE id > (SELECT last FROM counted) UNION SELECT id FROM missed"
+    return {row for (row,) in connection.execute(rows)}
 
 
 def _runs_beside(path: Path) -> Iterator[str]:

@@ -66,9 +66,11 @@ class Run:
         self._began = time.monotonic()
 
     def usage(self) -> Usage:
-        """Give what this command took so far."""
-        counts = self.calls.counts
-        whole = asdict(counts.total) | {"cut": counts.of("target").cut}  # a guard's one word is cut by design
+        """Give what this command took so far, and what it found that commands took which were killed."""
+        counts, earlier = self.calls.counts, self.calls.counts.recovered
+        took = [asdict(each) for each in (counts.total, *earlier.values())]
+        whole = {name: sum(each[name] for each in took) for name in took[0]}
+        whole["cut"] = counts.of("target").cut + earlier["target"].cut  # a guard's one word is cut by design
         return Usage(**whole, seconds=time.monotonic() - self._began)
 
     def model(self, name: str, settings: ModelSettings | None = None) -> Model:
@@ -171,7 +173,7 @@ async def open_run(
             if trouble := _trouble(usage, run.calls.slowdowns):
                 run.progress.note(f"Model calls: {trouble}.")
             if usage.cost_usd:
-                run.progress.note(_cost(usage, before))
+                run.progress.note(_cost(run, usage, before))
             if cut := _cut_answers(run):
                 run.progress.note(cut)
             for mix in run.calls.mixtures():
@@ -184,11 +186,13 @@ async def open_run(
                 _leave_nothing(run, journal.path)
 
 
-def _cost(usage: Usage, before: "RunRecord | None") -> str:
-    """Say what this command cost, and the run so far."""
+def _cost(run: Run, usage: Usage, before: "RunRecord | None") -> str:
+    """Say what this command cost, with what a killed one left to count, and what the run cost so far."""
+    found = sum(each.calls for each in run.calls.counts.recovered.values())
+    among = f" ({counted(found, 'call')} of a command that was killed among them)" if found else ""
     spent = before.usage.cost_usd if before else 0.0
     whole = f", {dollars(spent + usage.cost_usd)} with the earlier commands of this run" if spent else ""
-    return f"Model calls cost {dollars(usage.cost_usd)}{whole}."
+    return f"Model calls{among} cost {dollars(usage.cost_usd)}{whole}."
 
 
 def _trouble(usage: Usage, slowdowns: int) -> str:

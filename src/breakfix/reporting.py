@@ -33,6 +33,7 @@ from breakfix.store.endings import attacks, conversations_of, scenarios_of, subj
 from breakfix.store.endings import stages as stages_of
 from breakfix.store.records import RoundRecord
 from breakfix.types import UNSCORED_OUTCOMES, Usage
+from breakfix.wording import counted
 
 
 class Reported(NamedTuple):
@@ -82,6 +83,7 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         hashes=tuple(_hashes(cards, rounds)),
         warnings=(
             *run.remarks(),
+            *_uncounted(run),
             *dict.fromkeys(card.self_judged_line for card in cards if card.self_judged),
         ),
         prohibited_harms=tuple(harm.id for harm in harms().values() if harm.prohibited),
@@ -214,6 +216,18 @@ def _usage(run: Run) -> Usage | None:
     """Give what all commands of the run took, this one included; None where none asked anything."""
     whole = run.store.run(run.name).usage.plus(run.usage())
     return whole if whole.calls or whole.journalled else None
+
+
+def _uncounted(run: Run) -> Iterable[str]:
+    """Say where calls and cost lack what a command took that was killed."""
+    journal = run.calls.journal
+    if journal is None and run.store.run(run.name).status == "running":
+        yield (
+            "The last command of this run was killed, or is at work still: calls and cost lack what it took. After a"
+            " kill, the same command typed again counts it."
+        )
+    if journal is not None and journal.uncounted:
+        yield f"Calls and cost lack {counted(journal.uncounted, 'call')} of a command that was killed."
 
 
 def _hashes(cards: Sequence[Scorecard], rounds: Sequence[RoundResult]) -> Iterable[tuple[str, str]]:

@@ -348,7 +348,10 @@ class Checkpoint(Noun):
 
 
 class Usage(Noun):
-    """What calls took, of one command or of all commands of a run that ended by themselves."""
+    """What calls took, of one command or of all commands of a run.
+
+    What one took that was killed, all but its time, is in it once the run goes on.
+    """
 
     calls: int = 0
     journalled: int = 0
