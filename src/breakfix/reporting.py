@@ -83,7 +83,7 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         hashes=tuple(_hashes(cards, rounds)),
         warnings=(
             *run.remarks(),
-            *_uncounted(run),
+            *uncounted_calls(run),
             *dict.fromkeys(card.self_judged_line for card in cards if card.self_judged),
         ),
         prohibited_harms=tuple(harm.id for harm in harms().values() if harm.prohibited),
@@ -218,7 +218,7 @@ def _usage(run: Run) -> Usage | None:
     return whole if whole.calls or whole.journalled else None
 
 
-def _uncounted(run: Run) -> Iterable[str]:
+def uncounted_calls(run: Run) -> Iterable[str]:
     """Say where calls and cost lack what a command took that was killed."""
     journal = run.calls.journal
     if journal is None and run.store.run(run.name).status == "running":
