@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -103,6 +104,25 @@ def test_an_interrupted_run_says_how_to_continue_and_loses_nothing(models: Path,
     whole = ended(models, command("--json", "--run", "one", target="slow"))
     alone = ended(models, command("--json", "--run", "two", target="slow"))
     assert json.loads(whole.stdout)["estimates"] == json.loads(alone.stdout)["estimates"]
+
+
+def test_ctrl_c_again_and_again_does_not_cut_the_stopping_short(models: Path):
+    process = started(models, command("--run", "one", "--concurrency", "8", target="slow"))
+    until_some_calls(models, "one")
+    for _ in range(5):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    out, errors = process.communicate(timeout=30)
+    assert process.returncode == 130 and out == "" and "Traceback" not in errors
+    assert errors.strip().splitlines()[-1].startswith("Stopped. Nothing is lost.")
+    with Store.open(models / ".breakfix") as store:
+        assert store.run("one").status == "interrupted"
+
+
+def test_a_measurement_whose_progress_nobody_reads_is_interrupted_not_done(models: Path):
+    code = f"{shlex.join(command('--run', 'one'))} 2>&1 | true; exit ${{PIPESTATUS[0]}}"
+    assert ended(models, ["bash", "-c", code]).returncode == 130
+    assert ended(models, command("--run", "one")).returncode == 0
 
 
 def test_a_killed_run_goes_on_where_it_was(models: Path):

@@ -1,13 +1,16 @@
 """A command's run: what is loaded while its calls are waited for, and what is left when its work has ended."""
 
 import asyncio
+import signal
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from breakfix.budget import Counts
-from breakfix.cli.session import FOR_THE_END, Place, in_run, load_meanwhile
+from breakfix.cli.session import FOR_THE_END, STOPS, Place, in_run, load_meanwhile, to_its_end
+from breakfix.errors import Interrupted
 from breakfix.project import Run
 from breakfix.settings import CycleSettings
 
@@ -53,3 +56,51 @@ def test_work_that_asks_nothing_ends_though_the_loading_still_waits(tmp_path: Pa
     place = Place(tmp_path / "store", tmp_path / "runs", "r")
     name, *loading = in_run(CycleSettings(name="r"), place, work)
     assert name == "r" and len(loading) == 1
+
+
+@pytest.fixture
+def handlers() -> Generator[None]:
+    before = {number: signal.getsignal(number) for number in STOPS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("number", STOPS)
+def test_a_signal_ends_the_work_and_others_do_not_cut_its_closing_short(number: signal.Signals):
+    closed: list[str] = []
+
+    async def work() -> None:
+        try:
+            signal.raise_signal(number)
+            await asyncio.sleep(5)
+        finally:
+            for again in STOPS:
+                signal.raise_signal(again)
+            await asyncio.sleep(0)
+            closed.append("whole")
+
+    with pytest.raises(Interrupted):
+        to_its_end(work())
+    assert closed == ["whole"]
+
+
+@pytest.mark.usefixtures("handlers")
+def test_where_a_shell_has_ctrl_c_ignored_it_stays_so_and_sigterm_ends_the_work():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    async def work(number: signal.Signals) -> str:
+        signal.raise_signal(number)
+        await asyncio.sleep(0.05)
+        return "done"
+
+    assert to_its_end(work(signal.SIGINT)) == "done"
+    with pytest.raises(Interrupted):
+        to_its_end(work(signal.SIGTERM))
+
+
+def test_work_that_ends_leaves_the_signals_as_they_were():
+    before = [signal.getsignal(number) for number in STOPS]
+    to_its_end(asyncio.sleep(0))
+    assert [signal.getsignal(number) for number in STOPS] == before

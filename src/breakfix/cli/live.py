@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from breakfix.cli.remaining import TimeLeft, told
+from breakfix.errors import Interrupted
 from breakfix.progress import Fact, Leg, Progress, Silent
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Plain:
         self._began = self._said = time.monotonic()
         self._left.begin(self._began, name, total)
         parts = [f"{name} ..." if total is None else f"{name}: {total} to do", self._told() if total else ""]
-        typer.echo("  ".join(part for part in parts if part), err=True)
+        _tell("  ".join(part for part in parts if part))
 
     def advance(self, n: int = 1, **facts: Fact) -> None:
         """Count, and say so when it is time."""
@@ -69,7 +70,7 @@ class Plain:
 
     def note(self, text: str) -> None:
         """Say one line."""
-        typer.echo(text, err=True)
+        _tell(text)
 
     def done(self) -> None:
         """Say that the stage is done."""
@@ -92,7 +93,7 @@ class Plain:
     def _say(self, ending: str) -> None:
         counted = "" if not self._count else f"{self._count}" if self._total is None else f"{self._count}/{self._total}"
         parts = [f"{self._name}:", counted, in_words(self._facts), ending]
-        typer.echo("  ".join(part for part in parts if part).replace(":  ", ": ", 1), err=True)
+        _tell("  ".join(part for part in parts if part).replace(":  ", ": ", 1))
 
 
 class Drawn:
@@ -157,6 +158,14 @@ class Drawn:
 
     def _told(self) -> str:
         return told(self._left.left(time.monotonic()), whole=self._left.is_planned) or "–"
+
+
+def _tell(text: str) -> None:
+    """Say a line. Raises Interrupted where nobody reads any more: as in any pipe, the work ends, but it is not done."""
+    try:
+        typer.echo(text, err=True)
+    except BrokenPipeError:
+        raise Interrupted("nobody reads the progress") from None
 
 
 def drawn_bars(left: Callable[[], str]) -> "Bars":

@@ -9,8 +9,10 @@ import errno
 import gc
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 import typer
 
@@ -91,6 +93,8 @@ def main() -> None:
     """Run the command line on this process's arguments, and exit."""
     gc.set_threshold(*RARE_COLLECTIONS)
     os.environ.setdefault(*NO_PLUGINS)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt_once)
     code = run(sys.argv[1:])
     gc.freeze()  # all is let go of now: to look through it for cycles once more would take longer
     sys.exit(code)
@@ -107,8 +111,10 @@ def run(arguments: Sequence[str]) -> int:
         return _refuse(said) if said else 0
     except (Interrupted, KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as error:  # so typer and rich end where the reader of the output has gone
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        _send_nowhere(sys.stdout)
         return 0
     except OSError as error:
         if error.errno != errno.ENOSPC:
@@ -116,10 +122,28 @@ def run(arguments: Sequence[str]) -> int:
         return _refuse("The disk is full. Free some space and run the same command again; what was done is kept.")
     if code == INTERRUPTED:
         again = shlex.join(["breakfix", *(each for each in arguments if each not in BEGINS_ANEW)])
-        typer.echo(f"Stopped. Nothing is lost. Continue with: {again}", err=True)
+        _say(f"Stopped. Nothing is lost. Continue with: {again}")
     return code if isinstance(code, int) else 0
 
 
+def _interrupt_once(number: int, _frame: object) -> None:
+    """Stop at the first Ctrl-C; another would cut short what the first has begun to close."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _refuse(what: str) -> int:
-    typer.echo("breakfix: error: " + " ".join(what.split()), err=True)
+    _say("breakfix: error: " + " ".join(what.split()))
     return MENDABLE
+
+
+def _say(what: str) -> None:
+    try:
+        typer.echo(what, err=True)
+    except BrokenPipeError:  # the exit code says it still
+        _send_nowhere(sys.stderr)
+
+
+def _send_nowhere(stream: TextIO) -> None:
+    """Let what is still to be flushed go without an error, where the reader of a stream has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from breakfix.cli.live import watch
 from breakfix.cli.options import OUT, STORE, read_settings
+from breakfix.errors import Interrupted
 
 if TYPE_CHECKING:
     from breakfix.budget import Counts
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 FOR_THE_END = ("breakfix.corrections", "rich.console", "rich.table")
 """What results are reckoned and shown with: loaded while the first calls are waited for, not when all are answered."""
+STOPS = (signal.SIGINT, signal.SIGTERM)
 LOOK_S = 0.05
 """So often it is looked whether calls are under way, and so long they are given to leave."""
 
@@ -101,16 +103,33 @@ async def load_meanwhile(counts: "Counts", modules: Sequence[str]) -> None:
 
 
 def to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Run one coroutine; SIGTERM ends it as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, _as_ctrl_c)
-    try:
-        return asyncio.run(work)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    """Run one coroutine. Ctrl-C or SIGTERM cancels it, and raises Interrupted once it has closed what it holds.
 
+    Neither is heard a second time: that would cut the closing short.
+    """
 
-def _as_ctrl_c(_number: int, _frame: object) -> None:
-    signal.raise_signal(signal.SIGINT)
+    async def heeding() -> T:
+        loop, whole = asyncio.get_running_loop(), asyncio.create_task(work)
+        now = {number: signal.getsignal(number) for number in STOPS}
+        before = {number: handler for number, handler in now.items() if handler is not signal.SIG_IGN}
+
+        def stop(_number: int, _frame: object) -> None:
+            for number in before:
+                signal.signal(number, signal.SIG_IGN)
+            loop.call_soon_threadsafe(whole.cancel)
+
+        try:
+            for number in before:
+                signal.signal(number, stop)
+            return await whole
+        except asyncio.CancelledError:
+            raise Interrupted("stopped by a signal") from None
+        finally:
+            if not whole.cancelling():
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    return asyncio.run(heeding())
 
 
 def _saved(place: Place) -> Path | None:
