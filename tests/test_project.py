@@ -330,3 +330,11 @@ def test_what_a_run_made_is_found_in_its_folder_and_anything_else_where_it_was(
     for made in ("checkpoints/round-1-ab/dpo/weights", "datasets/0123"):
         (tmp_path / made).mkdir(parents=True)
     assert place_now(recorded, tmp_path) == (tmp_path / tail if tail else Path(recorded))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_no_room_for_a_runs_settings_asks_for_room_not_for_another_place(tmp_path: Path):
+    (tmp_path / "r" / "x").mkdir(parents=True)
+    (tmp_path / "r" / "x" / "settings.yaml").symlink_to("/dev/full")
+    with pytest.raises(StoreError, match=r"No space left on device\. Free some space\.$"):
+        asyncio.run(ended(tmp_path, "lab/mini"))

@@ -279,6 +279,16 @@ def test_a_file_that_is_no_store_is_named(tmp_path: Path):
         Store.open(tmp_path)
 
 
+@pytest.mark.parametrize("table", ["other (a)", "meta (key)", "runs (run, started)"])
+def test_the_database_of_another_program_is_refused_and_gets_no_tables(tmp_path: Path, table: str):
+    database = sqlite3.connect(tmp_path / "store.db")
+    database.execute(f"CREATE TABLE {table}")
+    with pytest.raises(StoreError, match=rf"no store of breakfix: its table '{table.split()[0]}'"):
+        Store.open(tmp_path)
+    assert database.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone() == (1,)
+    database.close()
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="Cannot create the store folder"):

@@ -4,6 +4,7 @@ A run is a named thing. The same settings on the same day find their run again, 
 simply typed once more. This module knows nothing of stages.
 """
 
+import errno
 import re
 import sys
 import time
@@ -323,9 +324,8 @@ def _begin(run: Run, before: "RunRecord | None", stage: str) -> None:
         run.folder.mkdir(parents=True, exist_ok=True)
         write_whole(run.folder / SETTINGS, text.encode())
     except OSError as error:
-        raise StoreError(
-            f"Cannot write to {str(run.folder)!r}: {error.strerror}. Give another place with --out."
-        ) from None
+        remedy = "Free some space" if error.errno == errno.ENOSPC else "Give another place with --out"
+        raise StoreError(f"Cannot write to {str(run.folder)!r}: {error.strerror}. {remedy}.") from None
     command = shown_command(["breakfix", *sys.argv[1:]])
     run.store.save_run(
         run.name,

@@ -39,9 +39,14 @@ STEPS: Mapping[int, Sequence[str]] = {
 
 
 def prepare(connection: Connection, path: Path, steps: Mapping[int, Sequence[str]] = STEPS) -> None:
-    """Leave the tables at version `tables.SCHEMA`. Raises StoreError when the file is of a newer breakfix."""
+    """Bring the tables to version `tables.SCHEMA`. Raises StoreError on a newer file, or another program's."""
     found = _version(connection)
     if found is None:
+        if foreign := _foreign_table(connection):
+            raise StoreError(
+                f"{str(path)!r} is a database, but no store of breakfix: its table {foreign!r} is none of a store's."
+                " Give another folder with --store."
+            )
         _create(connection)
         return
     if found > tables.SCHEMA:
@@ -65,10 +70,22 @@ def _bring_up(connection: Connection, steps: Mapping[int, Sequence[str]]) -> Non
 
 
 def _version(connection: Connection) -> int | None:
-    if not inspect(connection).has_table("meta"):
+    if not set(tables.meta.columns.keys()) <= _columns(connection, tables.meta.name):
         return None
     value = connection.execute(select(tables.meta.c.value).where(tables.meta.c.key == "schema")).scalar()
     return None if value is None else int(value)
+
+
+def _foreign_table(connection: Connection) -> str | None:
+    """Name a table that no store has, or not with such columns: the file is another program's."""
+    ours = {name: set(table.columns.keys()) for name, table in tables.metadata.tables.items()}
+    names = inspect(connection).get_table_names()
+    return next((name for name in names if ours.get(name) != _columns(connection, name)), None)
+
+
+def _columns(connection: Connection, table: str) -> set[str]:
+    seen = inspect(connection)
+    return {column["name"] for column in seen.get_columns(table)} if seen.has_table(table) else set()
 
 
 def _create(connection: Connection) -> None:
