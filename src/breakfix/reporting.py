@@ -4,6 +4,7 @@ Everything shown is computed here from conversations and verdicts (design D3), s
 the store, whatever made it. Transcripts of prohibited harms are never gathered (design D12).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,15 +13,16 @@ from typing import NamedTuple
 import orjson
 from pydantic import ValidationError
 
+from breakfix.align import PLACE
 from breakfix.breakdowns import group_rows
 from breakfix.compare import compare, gate
 from breakfix.conversations.frozen import compare_users
 from breakfix.errors import StoreError
-from breakfix.estimates import Score, Scorecard
+from breakfix.estimates import Comparison, GateDecision, Score, Scorecard
 from breakfix.identity import digest, version
 from breakfix.measure import write_scorecard
 from breakfix.measured import Measurement, read_measured
-from breakfix.project import Run, place_now
+from breakfix.project import BASE, Run, place_now
 from breakfix.report.data import AttackSuccess, Lineage, ReportData, RoundResult, Transcript
 from breakfix.report.page import write_report
 from breakfix.report.published import published_about
@@ -32,8 +34,12 @@ from breakfix.standings import GroupRow
 from breakfix.store.endings import attacks, conversations_of, scenarios_of, subjects
 from breakfix.store.endings import stages as stages_of
 from breakfix.store.records import RoundRecord
-from breakfix.types import UNSCORED_OUTCOMES, Usage
+from breakfix.types import UNSCORED_OUTCOMES, Checkpoint, Usage
 from breakfix.wording import counted
+
+_STAGE = re.compile(r"round-(0|[1-9]\d*)")
+_TRAINED = re.compile(r"/round-(\d+)-\w+/\w+/weights$")
+"""Where align keeps the weights of a round."""
 
 
 class Reported(NamedTuple):
@@ -60,7 +66,7 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
     if not stages:
         raise StoreError(f"Run {run.name!r} has measured nothing yet. Measure first: breakfix measure --run {run.name}")
     cards = tuple(measured[stage].card for stage in stages)
-    rounds = tuple(_round(run, measured, record) for record in run.store.rounds(run.name))
+    rounds = tuple(_round(run, measured, record) for record in _rounds(run, measured))
     return ReportData(
         run=run.name,
         date=cards[-1].date,
@@ -119,27 +125,67 @@ def _groups(run: Run, scores: Sequence[Sequence[Score]]) -> tuple[GroupRow, ...]
     return tuple(row for row in rows if row.by in kinds)
 
 
+def _rounds(run: Run, measured: Mapping[str, Measurement]) -> list[RoundRecord]:
+    """Give the rounds that a cycle closed, and those that were trained or measured by hand, which nothing closes."""
+    closed = {record.round: record for record in run.store.rounds(run.name)}
+    trained: dict[int, list[Checkpoint]] = {}
+    for made in run.store.checkpoints(run.name):
+        if number := _TRAINED.search(made.path):
+            trained.setdefault(int(number[1]), []).append(made)
+    shown = measured if BASE in measured else ()
+    numbers = {int(number[1]) for stage in shown if (number := _STAGE.fullmatch(stage))} | {*trained}
+    by_hand = {number: _by_hand(run, measured, number, trained.get(number, ())) for number in numbers}
+    return [record for _, record in sorted((by_hand | closed).items())]
+
+
+def _by_hand(run: Run, measured: Mapping[str, Measurement], number: int, made: Sequence[Checkpoint]) -> RoundRecord:
+    """Put together a round: of what was trained for it the one that its stage measured, else the newest."""
+    stage = f"round-{number}"
+    after = measured.get(stage)
+    name = run.store.run(run.name).targets.get(after.card.target_id, "") if after else ""
+    fitting = [one for one in made if _place(name) in map(_place, (one.path, *one.stage_paths.values()))]
+    blank = RoundRecord(run=run.name, round=number, stage=stage)
+    ids = [{"dataset_id": one.dataset_id, "checkpoint_id": one.id} for one in fitting or made]
+    return blank.model_copy(update=ids[-1]) if ids else blank
+
+
+def _place(path: str) -> tuple[str, ...]:
+    """Tell weights apart wherever the run's folder lies, or lay when they were made."""
+    return Path(path).parts[-PLACE:]
+
+
 def _round(run: Run, measured: Mapping[str, Measurement], record: RoundRecord) -> RoundResult:
-    before, after = measured["base"], measured[record.stage]
-    changes = compare(before.scores, after.scores, run.settings.measure, seed=run.settings.seed)
+    before, after = measured.get(BASE), measured.get(record.stage)
     datasets = {dataset.id: dataset for dataset in run.store.datasets(run.name)}
     checkpoints = {checkpoint.id: checkpoint for checkpoint in run.store.checkpoints(run.name)}
     dataset = datasets.get(record.dataset_id or "")
     sft, frozen = (measured.get(f"{record.stage}-{how}") for how in ("sft", "frozen"))
-    labelled = compare(before.labelled, after.labelled, run.settings.measure, seed=run.settings.seed)
-    again = compare(before.scores, frozen.scores, run.settings.measure, seed=run.settings.seed) if frozen else ()
+    changes = _changes(run, before, after)
     return RoundResult(
         round=record.round,
         stage=record.stage,
         comparisons=tuple(changes),
-        gate=gate(after.card, changes, run.settings.gate, before=before.card, labelled=labelled),
+        gate=_decision(run, before, after, changes) if before and after and (changes or record.done) else None,
         dataset=dataset,
         lineage=tuple(_lineage(place_now(dataset.path, run.folder))) if dataset else (),
         checkpoint=checkpoints.get(record.checkpoint_id or ""),
         sft_only=sft.card if sft else None,
         frozen=frozen.card if frozen else None,
-        frozen_comparisons=tuple(again),
+        frozen_comparisons=tuple(_changes(run, before, frozen)),
     )
+
+
+def _changes(run: Run, before: Measurement | None, after: Measurement | None) -> list[Comparison]:
+    """Compare with the start, where both were measured."""
+    if before is None or after is None:
+        return []
+    return compare(before.scores, after.scores, run.settings.measure, seed=run.settings.seed)
+
+
+def _decision(run: Run, before: Measurement, after: Measurement, changes: Sequence[Comparison]) -> GateDecision:
+    """Let the gate decide, as `compare` and the cycle do."""
+    labelled = compare(before.labelled, after.labelled, run.settings.measure, seed=run.settings.seed)
+    return gate(after.card, changes, run.settings.gate, before=before.card, labelled=labelled)
 
 
 def _lineage(folder: Path) -> Iterable[Lineage]:

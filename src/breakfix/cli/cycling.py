@@ -209,8 +209,9 @@ def _show(reported: "Reported", *, as_json: bool) -> str:
         print_json(result_of(data.scorecards[-1], paths, rounds=data.rounds, scorecards=data.scorecards))
         return verdict
     show_rounds(data)
-    for number, gate in enumerate(gates, start=1):
-        show_gate(gate, f"round {number}")
+    for each in data.rounds:
+        if each.gate:
+            show_gate(each.gate, f"round {each.round}")
     show_findings_settled(data.findings)
     typer.echo(f"Report: {reported.paths[0]}" if reported.paths else "No file was asked for (report.formats).")
     return verdict

@@ -67,7 +67,7 @@ def tables(data: ReportData) -> dict[str, Table]:
 
 def glance(data: ReportData) -> Table:
     """What the gate looks at, a row a stage; what no stage measured has no column."""
-    gates = {done.stage: done.gate for done in data.rounds}
+    gates = {done.stage: done.gate for done in data.rounds if done.gate}
     shown = [what for what in GLANCE if any(card.find(what[0], metric=what[1]) for card in data.scorecards)]
     rows: list[tuple[Entry, ...]] = []
     for name, card in zip(stage_names(data), data.scorecards, strict=True):
@@ -124,14 +124,16 @@ def table_one(data: ReportData) -> Table:
 def comparisons(data: ReportData) -> Table:
     """Before and after the last round, paired: wholes, and the pooled harm of areas."""
     note = "Paired on the same scenarios and samples, against the target at the start. Differences of shares in points."
-    note = " ".join(part for part in (note, _why_unsure(data.rounds[-1:]), data.users) if part)
-    return _comparison_table("comparisons", "Was it fixed?", data.rounds[-1:])._replace(note=note)
+    last = _compared(data)[-1:]
+    note = " ".join(part for part in (note, _why_unsure(last), data.users) if part)
+    return _comparison_table("comparisons", "Was it fixed?", last)._replace(note=note)
 
 
 def earlier_comparisons(data: ReportData) -> Table:
     """The same after the rounds before the last."""
-    made = _comparison_table("earlier-comparisons", "After earlier rounds", data.rounds[:-1])
-    return made._replace(note=_why_unsure(data.rounds[:-1]))
+    earlier = _compared(data)[:-1]
+    made = _comparison_table("earlier-comparisons", "After earlier rounds", earlier)
+    return made._replace(note=_why_unsure(earlier))
 
 
 def gates(data: ReportData) -> Table:
@@ -310,6 +312,11 @@ def hashes(data: ReportData) -> Table:
 
 
 # ── parts ──
+
+
+def _compared(data: ReportData) -> Sequence[RoundResult]:
+    """Leave out rounds that were trained and not measured."""
+    return [done for done in data.rounds if done.comparisons]
 
 
 def _comparison_table(name: str, caption: str, rounds: Sequence[RoundResult]) -> Table:

@@ -203,8 +203,8 @@ def _cost_sentence(data: ReportData, first: Scorecard, last: Scorecard) -> str:
 
 
 def _round_of(data: ReportData, last: Scorecard) -> RoundResult | None:
-    """Give the last round, where it led to the last scorecard: of a stage measured after it, it says nothing."""
-    return data.rounds[-1] if data.rounds and data.rounds[-1].stage == last.stage else None
+    """Give the round that led to the last scorecard; none where a stage was measured after the rounds."""
+    return next((done for done in data.rounds if done.stage == last.stage), None)
 
 
 def _open_rules(decision: GateDecision) -> str:
