@@ -80,6 +80,8 @@ def test_a_round_taken_by_hand_is_reported_as_it_comes_along(folder: Path, capsy
     assert trained.lineage[0].finding_id == "finding-1"
     assert trained.gate is None and not trained.comparisons, "nobody has measured it"
     assert tables(gathered(folder))["glance"].columns[-1] != "Gate"
+    (said,) = (line for line in gathered(folder).warnings if "not measured" in line)
+    assert said.endswith(f"--run k -t hf/{trained.checkpoint.path} --stage round-1 --judge scripted/judge.yaml")
     measure(capsys, "declines", "round-1")
     data = gathered(folder)
     (proven,) = data.rounds
@@ -89,6 +91,7 @@ def test_a_round_taken_by_hand_is_reported_as_it_comes_along(folder: Path, capsy
     assert [each.model_dump(mode="json") for each in proven.comparisons] == told["comparisons"]
     assert proven.gate.model_dump(mode="json") == told["gate"]
     assert ("checkpoint, round-1", "weights 0a") in data.hashes
+    assert "not measured" not in " ".join(data.warnings)
 
 
 def test_of_several_trainings_of_a_round_the_one_that_was_measured_counts(

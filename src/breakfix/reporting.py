@@ -5,6 +5,7 @@ the store, whatever made it. Transcripts of prohibited harms are never gathered 
 """
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -88,6 +89,7 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         usage=_usage(run),
         hashes=tuple(_hashes(cards, rounds)),
         warnings=(
+            *_unproven(rounds, cards),
             *run.remarks(),
             *uncounted_calls(run),
             *dict.fromkeys(card.self_judged_line for card in cards if card.self_judged),
@@ -147,6 +149,15 @@ def _by_hand(run: Run, measured: Mapping[str, Measurement], number: int, made: S
     blank = RoundRecord(run=run.name, round=number, stage=stage)
     ids = [{"dataset_id": one.dataset_id, "checkpoint_id": one.id} for one in fitting or made]
     return blank.model_copy(update=ids[-1]) if ids else blank
+
+
+def _unproven(rounds: Sequence[RoundResult], cards: Sequence[Scorecard]) -> Iterable[str]:
+    """Say of rounds that were trained and not measured why nothing is compared or decided."""
+    for done in rounds:
+        if done.checkpoint and done.stage not in {card.stage for card in cards}:
+            what = ["--run", cards[0].run, "-t", f"hf/{done.checkpoint.path}", "--stage", done.stage]
+            how = shlex.join(["breakfix", "measure", *what, "--judge", cards[0].judge])
+            yield f"Round {done.round} was trained and not measured, so nothing here shows what came of it: {how}"
 
 
 def _place(path: str) -> tuple[str, ...]:
