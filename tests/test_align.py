@@ -23,6 +23,10 @@ class Told(Silent):
         """Note a stage."""
         self.said.append((name, total))
 
+    def note(self, text: str) -> None:
+        """Note a line."""
+        self.said.append(text)
+
     def advance(self, n: int = 1, **facts: Fact) -> None:
         """Note steps."""
         self.said.append(n)
@@ -36,6 +40,12 @@ def test_a_training_is_shown_from_the_moment_it_is_launched():
     for step in (0, 1, 3):
         tell({"stage": "sft", "step": step, "steps": 3, "loss": 0.5})
     assert run.progress.said[2:] == [("sft round 2", 3), 0, 1, 2]
+
+
+def test_a_training_that_was_done_before_is_said_to_be_and_shows_no_steps():
+    told = Told()
+    shown(SimpleNamespace(progress=told), 1)({"stage": "done", "step": 0, "steps": 0})  # type: ignore[arg-type]
+    assert told.said == ["This very training was done before, and is not done again."]
 
 
 def test_training_on_top_of_another_checkpoint_takes_no_place_of_the_first(

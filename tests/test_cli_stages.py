@@ -365,6 +365,13 @@ def test_an_option_out_of_range_is_named_as_it_was_typed(capsys: pytest.CaptureF
     assert "--conversations: setting 'measure.conversations'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["redteam", "curate", "align"])
+def test_rounds_are_counted_from_one(folder: Path, command: str, capsys: pytest.CaptureFixture[str]):
+    assert run([command, "--run", "first", "--round", "0"]) == 2
+    said = capsys.readouterr().err
+    assert "'--round'" in said and "equal to 1" in said and not (folder / ".breakfix").exists()
+
+
 def test_a_run_in_which_nothing_could_be_scored_is_no_success(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "judge.yaml").write_text("- {reply: arrr}")
     told = ["--simulator", "scripted/user.yaml", "--measures", "jailbreak", "-n", "4", "--turns", "1", "--run", "blank"]

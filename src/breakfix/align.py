@@ -82,10 +82,15 @@ async def in_thread(work: Callable[[], Checkpoint], stop: Event) -> Checkpoint:
 
 def shown(run: Run, number: int) -> Callable[[Mapping[str, Any]], None]:
     """Show training steps as progress, a stage for SFT and one for DPO, and one while the libraries are loaded."""
+    from breakfix.alignment.launch import DONE
+
     at: dict[str, int] = {}
 
     def tell(row: Mapping[str, Any]) -> None:
         name, step = str(row["stage"]), int(row.get("step", 0))
+        if name == DONE:
+            run.progress.note("This very training was done before, and is not done again.")
+            return
         if name not in at:
             at[name] = 0
             run.progress.stage(f"{name} round {number}", int(row["steps"]) or None)

@@ -30,6 +30,8 @@ from breakfix.types import Checkpoint, Example, Pair
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 LOADING = "loading"
 """What is told as stage until the training process has begun the first."""
+DONE = "done"
+"""What is told as stage where every stage is done already, and nothing is started."""
 LOOK_EVERY_S = 0.1
 GRACE_S = 20.0
 """How long a stopped training may take to save before it is killed."""
@@ -81,10 +83,10 @@ def run_alignment(
     """Post-train `base` (a weights folder) on a dataset folder: SFT, then DPO, into `out`.
 
     `progress` is given dicts with stage, step, steps and, once there is one, loss; the first, of no steps, says that
-    the training process was started and is loading. A stage without rows, or switched off, is left out, and the
-    manifest says so. Raises TrainingError with one line (the log is out/train.log), MissingExtra, ModelError,
-    DataError. Setting `stop` from another thread (or an interrupt in this one) lets the training save, ends it, and
-    raises Interrupted; the same call continues.
+    the training process was started and is loading, or that all was done before. A stage without rows, or switched
+    off, is left out, and the manifest says so. Raises TrainingError with one line (the log is out/train.log),
+    MissingExtra, ModelError, DataError. Setting `stop` from another thread (or an interrupt in this one) lets the
+    training save, ends it, and raises Interrupted; the same call continues.
     """
     require_libraries()
     settings = resolve_recipe(settings)
@@ -98,6 +100,8 @@ def run_alignment(
             settings=settings, stages=plan.stages, progress=out / "progress.jsonl", error=out / "train-error.json"
         )
         _train(job, out, progress or (lambda row: None), stop or Event())
+    elif progress:
+        progress({"stage": DONE, "step": 0, "steps": 0})
     return _conclude(plan, settings, out)
 
 

@@ -115,7 +115,7 @@ Stage = Annotated[
     str,
     typer.Option("--stage", help="The target's state: base, round-1 ...", rich_help_panel=MEASURING),
 ]
-Round = Annotated[int, typer.Option("--round", help="The round that it counts to.")]
+Round = Annotated[int, typer.Option("--round", min=1, help="The round that it counts to.")]
 StopEarly = Annotated[
     bool | None,
     typer.Option("--stop-early/--to-the-end", help="End when the gate on harm is decided.", rich_help_panel=MEASURING),
