@@ -109,8 +109,7 @@ def test_all_commands_are_there():
         (["measure"], "--target MODEL"),
         (["run", "gone.yaml"], "breakfix init gone.yaml"),
         (["show", "c1"], "breakfix demo"),
-        (["runs", "export", "gone"], "No run 'gone'"),
-        (["runs", "delete", "gone", "--yes"], "No run 'gone'"),
+        (["runs", "list"], "breakfix demo"),
         (["runs", "export", "x", "--format", "xml"], "'xml'"),
         (["lab", "build", "huge"], "'huge'"),
     ],
@@ -206,8 +205,15 @@ def test_runs_are_listed_for_people_and_for_programs(kept: Path, capsys: pytest.
 
 
 def test_an_empty_store_says_what_to_do(capsys: pytest.CaptureFixture[str]):
+    Store.open(Path(".breakfix")).close()
     assert run(["runs", "list"]) == 0
     assert "breakfix demo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["runs", "export", "gone"], ["runs", "delete", "gone", "--yes"]])
+def test_a_run_that_is_not_there_is_named(kept: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert run(arguments) == 2
+    assert "No run 'gone'" in capsys.readouterr().err
 
 
 def test_rows_are_exported_with_a_word_of_care(kept: Path, capsys: pytest.CaptureFixture[str]):

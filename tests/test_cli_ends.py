@@ -200,6 +200,7 @@ def test_no_room_for_the_store_or_journal_is_one_line_and_the_same_command_goes_
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_no_room_for_the_result_is_one_line(models: Path):
+    Store.open(models / ".breakfix").close()
     with Path("/dev/full").open("w") as full:
         arguments = [sys.executable, "-m", "breakfix", "runs", "list"]
         said = subprocess.run(arguments, cwd=models, stdout=full, stderr=subprocess.PIPE, text=True, check=False)

@@ -46,7 +46,7 @@ def test_another_taxonomy_is_listed_whole(capsys: Capture, taxonomy: str):
     [
         (("frod",), "Did you mean 'fraud'"),
         (("--taxonomy", "azur"), "Did you mean 'azure'"),
-        (("--run", "x"), "No run 'x'"),
+        (("--run", "x", "--store", "gone"), "No store in 'gone'"),
     ],
 )
 def test_what_is_not_there_is_refused_in_one_line(capsys: Capture, words: tuple[str, ...], expected: str):

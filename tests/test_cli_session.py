@@ -13,6 +13,7 @@ from breakfix.cli.session import FOR_THE_END, STOPS, Place, in_run, load_meanwhi
 from breakfix.errors import Interrupted
 from breakfix.project import Run
 from breakfix.settings import CycleSettings
+from commands import inside, refusal
 
 SOME_MODULE = "needed_at_the_end"
 
@@ -104,3 +105,16 @@ def test_work_that_ends_leaves_the_signals_as_they_were():
     before = [signal.getsignal(number) for number in STOPS]
     to_its_end(asyncio.sleep(0))
     assert [signal.getsignal(number) for number in STOPS] == before
+
+
+LOOKS = ("runs list", "runs export r", "runs delete r --yes", "show c1", "findings --run r", "report", "compare r",
+         "export weights", "label r --sample 1 --out rows.jsonl")  # fmt: skip
+
+
+@pytest.mark.parametrize("words", LOOKS)
+def test_who_looks_into_a_store_that_is_not_there_is_told_so_and_makes_none(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    assert "No store in 'typo'." in refusal(inside(capsys, *words.split(), "--store", "typo"))
+    assert not list(tmp_path.iterdir())

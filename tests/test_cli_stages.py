@@ -136,7 +136,10 @@ def test_findings_of_one_run_come_into_another_with_their_conversations(
         assert store.run("elsewhere").status == "interrupted"
         assert len(store.findings("elsewhere")) == len(found)
         ids = {one for each in store.findings("elsewhere") for one in each.conversation_ids}
-        assert ids <= {each.id for each in store.conversations("elsewhere")}
+        said = list(store.conversations("elsewhere"))
+        assert {each.id for each in said} == ids, "and none that no finding rests on"
+        assert {each.id for each in store.scenarios("elsewhere")} == {each.scenario_id for each in said}
+        assert len(said) < len(list(store.conversations("siege")))
 
 
 def test_a_broken_line_of_an_imported_file_is_named_by_its_number_and_nothing_is_written(
@@ -285,6 +288,8 @@ def test_a_report_in_no_form_is_no_error(folder: Path, capsys: pytest.CaptureFix
         (["align", "--run", "first", "--dataset", "gone"], "No dataset in 'gone'"),
         (["curate", "--run", "gone"], "No run 'gone'"),
         (["findings", "--import", "x.jsonl"], "--run NAME"),
+        (["findings", "--run", "first", "--conversations", "x.jsonl"], "--import FILE"),
+        (["findings", "--run", "first", "--scenarios", "x.jsonl"], "--import FILE"),
         (["redteam", "-t", "scripted/bad.yaml", "--techniques", "plian"], "plain"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

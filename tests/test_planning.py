@@ -204,7 +204,7 @@ def test_likeness_within_families_is_seen_in_scores():
             ["--width", "0.02", "--families", "60", "--correlation", "0.3"],
             "no number of conversations over 60 families",
         ),
-        (["--width", "0.1", "--run", "gone"], "No run 'gone'"),
+        (["--width", "0.1", "--run", "gone"], "No store in '.breakfix'"),
         (["--width", "0.1", "--measures", "nonsense"], "measure.measures"),
     ],
 )

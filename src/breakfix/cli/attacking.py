@@ -148,16 +148,18 @@ def findings(
     --scenarios scenarios.jsonl
     """
     from breakfix.cli.results import print_json
-    from breakfix.cli.session import Place, resume
-    from breakfix.store.store import Store
+    from breakfix.cli.session import Place, resume, stored
 
     if bring is not None:
         from breakfix.store.bring import Files
 
         name = _import(run, Files(bring, conversations, scenarios), store)
+    elif conversations or scenarios:
+        told = "--conversations" if conversations else "--scenarios"
+        raise typer.BadParameter(f"{told} goes with findings that are brought in: add --import FILE, or leave it out")
     else:
         name = resume(Place(store, out, run)).run or ""
-    with Store.open(store) as opened:
+    with stored(store) as opened:
         found = opened.findings(name, state=state.value if state else None)
     if as_json:
         print_json({"run": name, "findings": found})

@@ -223,9 +223,9 @@ def _settings(store: Path, name: str, file: Path | None, overrides: list[str] | 
 
     if file is not None:
         return read_settings(file, overrides, {})
-    from breakfix.store.store import Store
+    from breakfix.cli.session import stored
 
-    with Store.open(store) as opened:
+    with stored(store) as opened:
         return read_settings(None, overrides, {}, saved=opened.run(name.partition(":")[0]).settings)
 
 

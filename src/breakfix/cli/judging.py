@@ -259,10 +259,10 @@ def answers(
 
 
 def _labelled_in(store: Path, run: str) -> "list[LabelledRow]":
+    from breakfix.cli.session import stored
     from breakfix.labels import labelled_rows
-    from breakfix.store.store import Store
 
-    with Store.open(store) as opened:
+    with stored(store) as opened:
         return labelled_rows(opened, run)
 
 

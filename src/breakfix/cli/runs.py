@@ -57,9 +57,9 @@ def register(app: typer.Typer) -> None:
 @group.command("list")
 def list_runs(store: StoreFolder = STORE, as_json: Json = False) -> None:
     """List the runs of a store: state, target, and how much each holds."""
-    from breakfix.store.store import Store
+    from breakfix.cli.session import stored
 
-    with Store.open(store) as opened:
+    with stored(store) as opened:
         summaries = opened.runs()
     if as_json:
         from breakfix.cli.results import print_json
@@ -95,7 +95,7 @@ def export_run(
     """
     from breakfix.cli.results import warn_of_text
     from breakfix.store.export import export_rows
-    from breakfix.store.store import Store, check_run_name
+    from breakfix.store.store import check_run_name
 
     path = to or Path(f"{check_run_name(run)}-{rows}.{form}")
     if form is FileForms.eval:
@@ -103,7 +103,9 @@ def export_run(
 
         count = _export_log(Place(store, out, run), rows, path)
     else:
-        with Store.open(store) as opened:
+        from breakfix.cli.session import stored
+
+        with stored(store) as opened:
             count = export_rows(opened, run, rows.value, path=path, form=form.value)
     typer.echo(f"{count} {rows} of {run} written to {path}")
     if rows in SPOKEN:
@@ -208,10 +210,9 @@ def delete_run(
 
     The log of sealed openings stays: that the sealed split was read cannot be undone.
     """
-    from breakfix.cli.session import Place, forget_run
-    from breakfix.store.store import Store
+    from breakfix.cli.session import Place, forget_run, stored
 
-    with Store.open(store) as opened:
+    with stored(store) as opened:
         opened.run(run)
     if not yes and not typer.confirm(f"Delete run {run!r}, its journal and {out / run}?", err=True):
         typer.echo("Nothing was deleted.")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from breakfix.budget import Counts
     from breakfix.project import Run
     from breakfix.settings import CycleSettings
+    from breakfix.store.store import Store
 
 T = TypeVar("T")
 
@@ -51,11 +52,22 @@ def settle(place: Place, given: Given) -> "CycleSettings":
     return read_settings(file, given.overrides, {**given.options, "name": place.run}, saved=kept)
 
 
-def resume(place: Place) -> Place:
-    """Name the run that a later stage works on: the one given, or the one written last. Raises StoreError."""
+def stored(folder: Path) -> "Store":
+    """Open a store for who reads it, or changes what it holds. Raises StoreError where none is: looking makes none."""
+    from breakfix.errors import StoreError
     from breakfix.store.store import Store
 
-    with Store.open(place.store) as store:
+    if not (folder / "store.db").exists():
+        raise StoreError(
+            f"No store in {str(folder)!r}. Name its folder with --store; or start a run: breakfix run SETTINGS, or"
+            " breakfix demo"
+        )
+    return Store.open(folder)
+
+
+def resume(place: Place) -> Place:
+    """Name the run that a later stage works on: the one given, or the one written last. Raises StoreError."""
+    with stored(place.store) as store:
         record = store.run(place.run) if place.run else store.latest_run()
     return place._replace(run=record.run)
 
@@ -85,10 +97,9 @@ def looking(place: Place, *, settings: "CycleSettings | None" = None) -> "Genera
     """Give a run to read only: it is not locked, nothing is asked, and its state stays as it is."""
     from breakfix.calls import Calls
     from breakfix.project import Project, Run
-    from breakfix.store.store import Store
 
     whole = settings or settle(place, Given())
-    with Store.open(place.store) as store:
+    with stored(place.store) as store:
         record = store.run(place.run or "")
         yield Run(record.run, whole, Project(place.store, place.out), store=store, calls=Calls(None, whole.calls))
 

@@ -41,12 +41,11 @@ def show(
 
     Example: breakfix show 3f9a --run demo
     """
-    from breakfix.cli.session import Place, resume
+    from breakfix.cli.session import Place, resume, stored
     from breakfix.errors import DataError
-    from breakfix.store.store import Store
 
     name = resume(Place(store, out, run)).run or ""
-    with Store.open(store) as opened:
+    with stored(store) as opened:
         found = [each for each in opened.findings(name) if each.id.startswith(what)]
         named = opened.conversation_ids(name, what)
         if len(found) + len(named) != 1:

@@ -202,13 +202,12 @@ def export(
 
     Example: breakfix export my-safer-model --run mine
     """
-    from breakfix.cli.session import Place, resume
+    from breakfix.cli.session import Place, resume, stored
     from breakfix.errors import DataError, StoreError
     from breakfix.project import place_now
-    from breakfix.store.store import Store
 
     name = resume(Place(store, out, run)).run or ""
-    with Store.open(store) as opened:
+    with stored(store) as opened:
         chosen = _checkpoint(opened.checkpoints(name), name, checkpoint)
     source = place_now(chosen.path, out / name)
     if not (source / "config.json").exists():

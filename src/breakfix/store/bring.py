@@ -26,16 +26,18 @@ class Files(NamedTuple):
 
 
 def bring_findings(store: Store, run: str, files: Files) -> int:
-    """Write findings into a run; gives their number.
+    """Write findings into a run, and of the other files only what they rest on; gives their number.
 
     Raises DataError: a broken line, or a conversation or its scenario that is not known.
     """
     findings = [each.model_copy(update={"run": run}) for each in read_rows(files.findings, Finding)]
     if not findings:
         raise DataError(f"{files.findings} holds no finding. Export some: breakfix runs export RUN --rows findings")
-    said = [each.model_copy(update={"run": run}) for each in _rows(files.conversations, Conversation)]
-    tried = list(_rows(files.scenarios, Scenario))
     wanted = {conversation_id for each in findings for conversation_id in each.conversation_ids}
+    told = (each for each in _rows(files.conversations, Conversation) if each.id in wanted)
+    said = [each.model_copy(update={"run": run}) for each in told]
+    asked = {each.scenario_id for each in said}
+    tried = [each for each in _rows(files.scenarios, Scenario) if each.id in asked]
     missing = wanted - {each.id for each in said} - {each.id for each in store.conversations(run)}
     if missing:
         raise DataError(
@@ -43,7 +45,7 @@ def bring_findings(store: Store, run: str, files: Files) -> int:
             f"{min(missing)!r} for one. Give them with --conversations FILE (breakfix runs export RUN --rows"
             " conversations)."
         )
-    unknown = {each.scenario_id for each in said} - {each.id for each in tried}
+    unknown = asked - {each.id for each in tried}
     if unknown and (unknown := unknown - {each.id for each in store.scenarios(run)}):
         raise DataError(
             f"{files.conversations} speaks of {counted(len(unknown), 'scenario')} that run {run!r} does not hold, "
