@@ -8,6 +8,7 @@ import pytest
 from breakfix.cli.measuring import CUT_SHORT, say_no_rate
 from breakfix.estimates import Cause, Scorecard
 from breakfix.scenarios.published import draw_published
+from breakfix.scorecard import NO_VERDICT
 from breakfix.settings import MeasureSettings
 from breakfix.types import MEASURES
 from commands import inside
@@ -80,6 +81,13 @@ def test_an_offline_judge_that_could_judge_nothing_is_not_to_be_doctored(
     said = inside(capsys, "measure", *arguments, *place)
     assert "1 time in refusal: this judge reads English" in said.stdout
     assert "the judge 'refusal' could judge none of these conversations" in said.stderr and "doctor" not in said.stderr
+
+
+def test_where_nobody_judged_a_judge_is_to_be_named(capsys: pytest.CaptureFixture[str]):
+    cause = Cause(measure="refusal", outcome="judge-failed", cause=NO_VERDICT, n=3, conversation_id="")
+    say_no_rate(Scorecard.model_construct(run="r", target="t", judge="", judge_id="", causes=(cause,), estimates=()))
+    said = capsys.readouterr().err
+    assert "name a judge (--judge)" in said and "doctor" not in said
 
 
 def test_a_target_that_only_reasons_is_to_have_more_tokens(capsys: pytest.CaptureFixture[str]):

@@ -274,6 +274,24 @@ def test_a_header_that_may_be_a_key_is_in_no_report(folder: Path, capsys: pytest
     assert "s3cret" in (folder / "runs" / "first" / "settings.yaml").read_text(), "the run goes on with it"
 
 
+def test_a_measurement_that_was_ended_is_told_from_a_whole_one(folder: Path, capsys: pytest.CaptureFixture[str]):
+    measured("bad", "whole", capsys)
+    much = ["--simulator", "scripted/user.yaml", "--measures", "jailbreak", "-n", "24", "--turns", "2", "--run", "part"]
+    assert run(["measure", *roles("bad"), *much, "--concurrency", "2", "--set", "calls.max_calls=40"]) == 2
+    told = "Not finished: of 24 conversations of part:base "
+    for command in (["report", "--run", "part"], ["compare", "whole", "part"], ["compare", "part"]):
+        capsys.readouterr()
+        run(command)
+        said = capsys.readouterr()
+        assert told in said.out + said.err, command
+    for page in ("part/report.html", "part/report.md", "comparison.html", "comparison.md"):
+        assert told in (folder / "runs" / page).read_text(), page
+    assert run(["measure", *roles("bad"), *much, "--set", "calls.max_calls=null"]) == 0
+    capsys.readouterr()
+    assert run(["report", "--run", "part"]) == 0
+    assert "Not finished" not in capsys.readouterr().out
+
+
 def test_a_report_in_no_form_is_no_error(folder: Path, capsys: pytest.CaptureFixture[str]):
     measured("bad", "first", capsys)
     assert run(["report", "--run", "first", "--set", "report.formats=[]"]) == 0

@@ -130,6 +130,7 @@ def test_the_line_names_the_judge_and_its_agreement_or_says_that_there_is_no_car
     assert line.startswith("judge: rule/bad rule-b, agreement with people: harmful or not 100 % [")
     assert line.endswith("on 40 rows (own.jsonl)")
     assert judge_line("m", "1a2b3c4d", None) == "judge: m 1a2b3c, no card (breakfix judge card m)"
+    assert judge_line("", "", None) == "judge: none yet"
     assert judge_line("lab/exact", "1a2b3c4d", None) == "judge: lab/exact, exact by construction"
 
 

@@ -128,6 +128,8 @@ def test_warnings_name_who_is_apart_and_that_judges_differ():
     said = warnings_of(lineup_of([*candidates(), odd]))
     assert said[0] == "odd is shown, but not compared with the rest: another judge."
     assert "different judges" in said[1]
+    unjudged = candidate("unjudged", scores(0.0, (1.0, 0.0)), judge_id="", judge="")
+    assert not any("different judges" in line for line in warnings_of(lineup_of([*candidates(), unjudged])))
     renamed = candidate("renamed", scores(0.0, (1.0, 0.0)), judge="another name of it")
     assert warnings_of(lineup_of([*candidates(), renamed])) == (), "one judge is one by its id"
 

@@ -5,7 +5,7 @@ import pytest
 from breakfix.calls import Calls
 from breakfix.errors import StoreError
 from breakfix.estimates import Label
-from breakfix.measured import MEASURED, read_measured, read_one
+from breakfix.measured import MEASURED, begin_stage, end_stage, read_measured, read_one, said_unfinished
 from breakfix.project import Project, Run
 from breakfix.scorecard import score_of
 from breakfix.settings import CycleSettings
@@ -137,3 +137,29 @@ def test_a_stage_without_sealed_conversations_is_not_among_those_measured(run: R
     run.store.add_conversations("r", [talk(scenario(0, "dev"), "base-dev")])
     with pytest.raises(StoreError, match="has not measured 'base-dev'; it has measured base, round-1-sft, round-1, r"):
         read_one(run, "base-dev")
+
+
+def test_a_measurement_that_was_ended_is_known_for_unfinished_until_it_is_whole(run: Run):
+    assert read_one(run, "base").card.unheld == 0, "nothing is on record"
+    asked = [scenario(place) for place in range(6, 20)]
+    begin_stage(run, "base", asked)
+    card = read_one(run, "base").card
+    assert card.unheld == 10, "4 of the 14 are held, beside 6 others"
+    assert said_unfinished(card).startswith("Not finished: of 20 conversations of r:base 10 were held;")
+    assert read_one(run, "round-1").card.unheld == 0
+    run.store.add_scenarios("r", asked)
+    run.store.add_conversations("r", [talk(each, "base") for each in asked])
+    assert said_unfinished(read_one(run, "base").card) == "", "all are there, whatever ended"
+
+
+def test_a_measurement_that_came_to_its_end_early_is_finished(run: Run):
+    begin_stage(run, "base", [scenario(place) for place in range(99)])
+    begin_stage(run, "round-1", [scenario(place) for place in range(99)])
+    end_stage(run, "base")
+    assert read_one(run, "base").card.unheld == 0 < read_one(run, "round-1").card.unheld
+
+
+def test_before_anybody_judged_no_judge_is_named(run: Run):
+    run.store.put_run(run.store.run("r").model_copy(update={"judge_id": None}))
+    card = read_one(run, "base").card
+    assert (card.judge, card.judge_line) == ("", "judge: none yet")

@@ -203,23 +203,27 @@ async def ended(
     async with open_run(Project(tmp_path / "s", tmp_path / "r"), settings, progress=progress, stage=stage) as run:
         await run.calls.line(FakeModel(), "simulator").thread(target).ask([user("a")])
         if error:
+            run.store.put_run(run.store.run("x").model_copy(update={"planned": {"base": 9}}))
             raise error
 
 
 @pytest.mark.parametrize(
     ("error", "left"),
-    [(ModelError("no such model"), ("done", "lab/mini", 2)), (BudgetSpent("spent"), ("failed", "openai/typo", 2))],
+    [
+        (ModelError("no such model"), ("done", "lab/mini", 2, {})),
+        (BudgetSpent("spent"), ("failed", "openai/typo", 2, {"base": 9})),
+    ],
     ids=("refused by its endpoint", "to go on with"),
 )
 def test_a_model_that_its_endpoint_refuses_leaves_a_finished_run_as_it_was(
-    tmp_path: Path, error: BreakfixError, left: tuple[str, str, int]
+    tmp_path: Path, error: BreakfixError, left: tuple[str, str, int, dict[str, int]]
 ):
     asyncio.run(ended(tmp_path, "lab/mini"))
     with pytest.raises(type(error)):
         asyncio.run(ended(tmp_path, "openai/typo", error))
     with Store.open(tmp_path / "s") as store:
         record = store.run("x")
-    assert (record.status, record.target, record.usage.calls) == left
+    assert (record.status, record.target, record.usage.calls, record.planned) == left
 
 
 @pytest.mark.parametrize("files", [[], ["scores.jsonl"]], ids=("nothing else", "files of its own"))

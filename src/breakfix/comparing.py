@@ -14,7 +14,7 @@ from breakfix.conversations.frozen import compare_users
 from breakfix.errors import DataError
 from breakfix.identity import version
 from breakfix.lineup import Candidate, corners_of, entrants_of, line_up, warnings_of
-from breakfix.measured import Measurement
+from breakfix.measured import Measurement, said_unfinished
 from breakfix.report.lineup_files import write_lineup
 from breakfix.report.published import published_about
 from breakfix.settings import MeasureSettings
@@ -53,7 +53,8 @@ def side_by_side(measured: Sequence[Measurement], wanted: Wanted) -> Lineup:
         corners=corners_of(rows),
         published=published_about((row.measure, row.metric) for row in rows) if wanted.published else (),
     )
-    return lineup.model_copy(update={"warnings": (*warnings_of(lineup), *_said_of_users(lineup))})
+    unfinished = filter(None, (said_unfinished(one.card) for one in measured))
+    return lineup.model_copy(update={"warnings": (*unfinished, *warnings_of(lineup), *_said_of_users(lineup))})
 
 
 def _said_of_users(lineup: Lineup) -> list[str]:

@@ -301,6 +301,8 @@ class Scorecard(Noun):
     """Measure -> outcome -> count."""
     causes: tuple[Cause, ...] = ()
     """Why conversations were left unscored, the most frequent first."""
+    unheld: int = 0
+    """Conversations that the measurement would still have held, had it not been ended; 0 where it is not known."""
     users: str = ""
     """Who wrote the user's turns: live, frozen, scripted, recorded; several are joined by "+"."""
     corrected: tuple[CorrectedEstimate, ...] = ()

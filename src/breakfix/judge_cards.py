@@ -245,6 +245,8 @@ def judge_line(name: str, judge_id: str, card: JudgeCard | None) -> str:
     """Say in one line who judged, and how far people agree: what stands beside every table."""
     if name == "lab/exact":
         return f"judge: {name}, exact by construction"
+    if not judge_id:
+        return "judge: none yet"
     who = f"judge: {judge_id[:SHORT]}" if name == judge_id else f"judge: {name} {judge_id[:SHORT]}"
     if card is None or not card.agreements:
         return f"{who}, no card{f' (breakfix judge card {name})' if name != judge_id else ''}"

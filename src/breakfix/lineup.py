@@ -118,7 +118,7 @@ def warnings_of(lineup: Lineup) -> tuple[str, ...]:
     said = [f"{one.name} is shown, but not compared with the rest: {one.apart}." for one in apart]
     if any("frozen" in one.users for one in lineup.entrants) and any("users" in one.apart for one in apart):
         said.append("Live and frozen users are compared two by two, which says what that allows: breakfix compare A B.")
-    judges = {one.judge_id: one.judge for one in lineup.entrants}
+    judges = {one.judge_id: one.judge for one in lineup.entrants if one.judge_id}
     if len(judges) > 1:
         names = ", ".join(sorted(name if name == each else f"{name} {short(each, 6)}" for each, name in judges.items()))
         said.append(f"The columns have different judges ({names}): their rates do not compare.")

@@ -18,7 +18,7 @@ from breakfix.files import write_whole
 from breakfix.forecasts import forecast_scenarios
 from breakfix.identity import digest
 from breakfix.judges import facts_of, read_concord
-from breakfix.measured import MEASURED, Measurement, by_people, measured_on, with_causes
+from breakfix.measured import MEASURED, Measurement, begin_stage, by_people, end_stage, measured_on, with_causes
 from breakfix.project import Run
 from breakfix.protocols import Judge, Simulator
 from breakfix.roles import (
@@ -72,9 +72,11 @@ async def measure(
     if stage == "base":
         known["target_id"] = under_test.target_id
     run.store.save_run(run.name, status="running", **known)
+    begin_stage(run, stage, chosen)
     if forecast := forecast_scenarios(run.settings, chosen):
         run.progress.note(f"Forecast for {stage}: {forecast}.")
     scores = await hold(run, under_test, chosen, simulator=simulator, judge=judge, stage=stage)
+    end_stage(run, stage)
     if role_name(run.settings, "judge") == REFUSAL and any(one.by_people for one in scores):
         run.progress.note(DEVELOPED)
     held = {one.scenario_id for one in scores}

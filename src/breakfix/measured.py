@@ -16,6 +16,8 @@ from breakfix.project import Run
 from breakfix.roles import offline_judge, role_name
 from breakfix.scorecard import causes_of, score, score_of
 from breakfix.store.endings import failures, judged, stages, subjects
+from breakfix.types import Scenario
+from breakfix.wording import counted
 
 MEASURED = "measure {}"
 """Why a measurement opens the sealed split: so the record of openings tells when each stage was measured."""
@@ -72,6 +74,7 @@ def read_stage(run: Run, stage: str, about: Mapping[str, Subject]) -> Measuremen
         outcomes={},
         agreement=read_concord(run, stage, about),
         self_judged=bool(record.judge_id) and record.self_judged == record.judge_id,
+        unheld=max(0, record.planned.get(stage, 0) - len(ordered)),
     )
     card = with_causes(run, score(blank, ordered, run.settings.measure, seed=run.settings.seed), ordered)
     from breakfix.corrections import corrected  # a measurement that begins needs it not yet
@@ -96,10 +99,12 @@ def by_people(run: Run, scores: Sequence[Score]) -> tuple[Score, ...]:
 def judge_name(run: Run) -> str:
     """Name the judge whose verdicts count, as it was named when it measured; its id alone where that is unknown.
 
-    The settings name the judge of the newest command, which may have been another.
+    Nobody, "", where none judged yet. The settings name the judge of the newest command, which may have been another.
     """
     record = run.store.run(run.name)
     judge_id = record.judge_id or ""
+    if not judge_id:
+        return ""
     if known := record.judges.get(judge_id):
         return known
     named = role_name(run.settings, "judge") or ""
@@ -114,6 +119,35 @@ def target_name(run: Run, target_id: str) -> str:
     first = record.targets.get(record.target_id or "")
     name = record.targets.get(target_id) or first or run.settings.target or ""
     return first if first and run.is_checkpoint(name) else name
+
+
+def begin_stage(run: Run, stage: str, scenarios: Sequence[Scenario]) -> None:
+    """Record how many conversations a stage holds once all of these were held, beside others that it holds already."""
+    chosen = {each.id for each in scenarios if each.split == "sealed"}
+    before = judged(run.store, run.name, None, stage=stage)
+    others = [ending.scenario_id for ending, _ in before if ending.scenario_id not in chosen]
+    sealed = _sealed(run) if others else {}
+    whole = len(chosen) * run.settings.measure.samples + sum(one in sealed for one in others)
+    record = run.store.run(run.name)
+    run.store.put_run(record.model_copy(update={"planned": record.planned | {stage: whole}}))
+
+
+def end_stage(run: Run, stage: str) -> None:
+    """Record that a stage's measurement came to its end, be it early, since the gate was decided."""
+    record = run.store.run(run.name)
+    planned = {name: whole for name, whole in record.planned.items() if name != stage}
+    run.store.put_run(record.model_copy(update={"planned": planned}))
+
+
+def said_unfinished(card: Scorecard) -> str:
+    """Say that a measurement was ended before all was held, so that its rates are of a part; empty where it was not."""
+    if not card.unheld:
+        return ""
+    held = sum(n for row in card.outcomes.values() for n in row.values())
+    return (
+        f"Not finished: of {counted(held + card.unheld, 'conversation')} of {card.run}:{card.stage} {held:,} were held;"
+        " its rates are of these alone. The command that measured it, given again, holds the rest."
+    )
 
 
 def with_causes(run: Run, card: Scorecard, scores: Sequence[Score]) -> Scorecard:

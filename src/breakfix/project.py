@@ -281,7 +281,7 @@ def _leave_as_it_was(run: Run, before: "RunRecord", usage: Usage) -> None:
 
     An endpoint that does not know the model's name refuses at its first call; what that took counts all the same.
     """
-    kept = before.model_dump(include={"status", "settings", "command", "target", "target_id", "judge_id"})
+    kept = before.model_dump(include={"status", "settings", "command", "target", "target_id", "judge_id", "planned"})
     took = before.usage.plus(usage) if usage.calls else before.usage
     now = run.store.run(run.name)
     run.store.put_run(now.model_copy(update={**kept, "usage": took, "remarks": run.remarks()}))

@@ -22,7 +22,7 @@ from breakfix.errors import StoreError
 from breakfix.estimates import Comparison, GateDecision, Score, Scorecard
 from breakfix.identity import digest, version
 from breakfix.measure import write_scorecard
-from breakfix.measured import Measurement, read_measured
+from breakfix.measured import Measurement, read_measured, said_unfinished
 from breakfix.project import BASE, Run, place_now
 from breakfix.report.data import AttackSuccess, Lineage, ReportData, RoundResult, Transcript
 from breakfix.report.page import write_report
@@ -72,7 +72,7 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         run=run.name,
         date=cards[-1].date,
         version=version(),
-        target=cards[0].target or run.settings.target or "",
+        target=cards[0].target or run.settings.target or run.name,
         title=run.settings.report.title,
         is_lab=is_lab(run.settings),
         settings_yaml=without_headers(dump_settings(run.settings)),
@@ -89,6 +89,7 @@ def gather(run: Run, *, others: Sequence[Scorecard] = ()) -> ReportData:
         usage=_usage(run),
         hashes=tuple(_hashes(cards, rounds)),
         warnings=(
+            *filter(None, map(said_unfinished, cards)),
             *_unproven(rounds, cards),
             *run.remarks(),
             *uncounted_calls(run),

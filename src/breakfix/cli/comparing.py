@@ -76,6 +76,7 @@ def _of_rates(measured: "Sequence[Measurement]", names: "Sequence[str]") -> int:
 
 def _blank(measured: "Sequence[Measurement]", names: "Sequence[str]") -> list[str]:
     """Say of each measurement in which nothing was scored that it is so, why mostly, and what to do."""
+    from breakfix.cli.measuring import UNJUDGED
     from breakfix.scorecard import NO_VERDICT
 
     lines: list[str] = []
@@ -83,7 +84,8 @@ def _blank(measured: "Sequence[Measurement]", names: "Sequence[str]") -> list[st
         if card.has_rate:
             continue
         cause = max(card.causes, key=lambda one: one.n).cause if card.causes else "nothing was held"
-        remedy = f" Measure it again with the judge that measured last, {card.judge}." if cause == NO_VERDICT else ""
+        known = f" Measure it again with the judge that measured last, {card.judge}." if card.judge else f" {UNJUDGED}"
+        remedy = known if cause == NO_VERDICT else ""
         lines.append(f"No conversation of {name} could be scored: {cause}.{remedy}")
     return lines
 
@@ -97,6 +99,7 @@ def _before_and_after(
     from breakfix.compare import gate
     from breakfix.conversations.frozen import compare_users
     from breakfix.errors import DataError
+    from breakfix.measured import said_unfinished
 
     early, late = measured
     before, after = names
@@ -114,6 +117,8 @@ def _before_and_after(
         print_json({**told, "comparisons": changes, "gate": decision})
     else:
         show_comparisons(changes, f"{before} to {after}")
+        for line in filter(None, (said_unfinished(one.card) for one in measured)):
+            typer.echo(f"{line}\n")
         typer.echo("\n".join(dict.fromkeys(line for line in (early.card.judge_line, late.card.judge_line) if line)))
         typer.echo(f"{judges}\n{_partners(early, late)}" if judges else _partners(early, late))
         typer.echo(f"{users}\n" if users else "")

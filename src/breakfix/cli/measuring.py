@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 MOST_CAUSES = 3
 CUT_SHORT = "no text (finish reason 'length')"
+UNJUDGED = "Nobody has judged it yet: name a judge (--judge) with the command that measures or imports it."
 AT_FAULT = {"judge-failed": "the judge", "target-failed": "the target", "attacker-failed": "the simulator"}
 
 
@@ -158,6 +159,9 @@ def say_no_rate(card: "Scorecard") -> None:
     if card.has_rate:
         return
     outcome = max(card.causes, key=lambda one: one.n).outcome if card.causes else ""
+    if outcome == "judge-failed" and not card.judge_id:
+        typer.echo(f"No rate exists. {UNJUDGED}", err=True)
+        return
     who = AT_FAULT.get(outcome)
     if who is None:
         typer.echo("No rate exists: no conversation could be scored.", err=True)

@@ -39,6 +39,7 @@ def result_of(card: "Scorecard", paths: Mapping[str, "Path"], **more: object) ->
         "paths": files,
         "estimates": body["estimates"],
         "outcomes": body["outcomes"],
+        "unheld": body["unheld"],
         "causes": body["causes"],
         "judge_line": body["judge_line"],
         "agreement": body["agreement"],

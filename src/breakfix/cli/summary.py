@@ -23,15 +23,18 @@ QUANTITIES = (
 
 def show_rounds(data: "ReportData") -> None:
     """Print harm by area, over-refusal, helpfulness and groundedness, stage by stage, with intervals."""
+    from breakfix.measured import said_unfinished
     from breakfix.report.words import without_area
     from breakfix.types import AREAS
 
+    for line in filter(None, map(said_unfinished, data.scorecards)):
+        typer.echo(f"{line}\n")
     rows = [(label, *_across(data, measure, metric, "all")) for measure, metric, label in QUANTITIES]
     by_area = [("  " + area.replace("_", " "), *_across(data, "harm", "defect rate", f"area/{area}")) for area in AREAS]
     head = ("", *(card.stage for card in data.scorecards))
     card = data.scorecards[0]
     level = next((f"{each.level:.0%}" for each in card.estimates), "")
-    title = f"{data.target}: sealed scenarios, judged by {card.judge}, with {level} intervals"
+    title = f"{data.target}: sealed scenarios, judged by {card.judge or 'nobody yet'}, with {level} intervals"
     show_table(title, head, [row for row in (rows[0], *by_area, *rows[1:]) if set(row[1:]) != {"–"}])
     if said := without_area(data.scorecards):
         typer.echo(f"{said}\n")

@@ -27,6 +27,8 @@ class RunRecord(Noun):
     """The judge_id of each judge that measured -> the name it was given then."""
     targets: dict[str, str] = Field(default_factory=dict[str, str])
     """The target_id of each target that was measured -> the name it was given then."""
+    planned: dict[str, int] = Field(default_factory=dict[str, int])
+    """Stage whose measurement has not come to its end -> the conversations that it would hold then."""
     self_judged: str = ""
     """The judge_id of a judge that is the target itself, where the user insisted on that."""
     created: str
