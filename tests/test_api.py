@@ -3,12 +3,13 @@
 import asyncio
 import os
 import signal
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from breakfix.api import Project, Scorecard, load_settings, measure, report
+from breakfix.api import BreakfixError, Project, Scorecard, load_settings, measure, report
 from breakfix.progress import Silent
 from breakfix.settings import CycleSettings
 from breakfix.store.store import Store
@@ -61,6 +62,15 @@ def test_an_interrupted_cell_ends_the_work_and_loses_nothing(folder: Path):
     with Store.open(HERE.store) as store:
         assert store.run("cell").status == "interrupted"
     assert measure(settings("cell"), project=HERE).outcomes["jailbreak"]["safe"] == 6
+
+
+def test_what_a_caller_must_catch_is_there_to_be_imported():
+    with pytest.raises(BreakfixError, match="No target is named"):
+        measure(load_settings(None, ["name=bare"]), project=HERE)
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (resources.files("breakfix") / "py.typed").is_file()
 
 
 def test_another_runs_scorecard_that_cannot_be_read_is_named_and_left_out():

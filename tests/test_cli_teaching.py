@@ -79,7 +79,10 @@ def test_a_copy_that_was_interrupted_leaves_no_folder(folder: Path, monkeypatch:
 def test_a_copy_that_cannot_be_whole_leaves_no_folder(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "abc2" / "model.safetensors").symlink_to(folder / "gone")
     assert run(["export", "out", "--run", "first"]) == 2
-    assert "Cannot write 'out'" in capsys.readouterr().err
+    assert "Cannot write 'out': not all files could be written. Free some space or name" in capsys.readouterr().err
+    (folder / "a file").touch()
+    assert run(["export", "a file/x", "--run", "first"]) == 2
+    assert "Cannot write 'a file/x': Not a directory. Name another folder." in capsys.readouterr().err
     assert not [path for path in folder.iterdir() if "out" in path.name]
 
 

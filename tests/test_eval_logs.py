@@ -194,7 +194,7 @@ def test_an_export_that_fails_leaves_no_file(run: Run, tmp_path: Path):
     with pytest.raises(DataError, match="not its scenario 'gone'"):
         write_log(run, tmp_path / "r.eval")
     (tmp_path / "a file").write_text("kept")
-    with pytest.raises(DataError, match=r"Cannot write .*choose another --to"):
+    with pytest.raises(DataError, match=r"Cannot write .*Name another file with --to"):
         write_log(run, tmp_path / "a file" / "r.eval")
     assert not list(tmp_path.glob("*.eval*"))
 

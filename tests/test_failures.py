@@ -53,7 +53,9 @@ def test_findings_from_elsewhere_are_judged_here_and_their_conversations_learnt_
     assert "has not judged 2 conversations of the findings: that first." in said and "judge base: 2/2" in said
     assert "Curating tries" not in said, "each has the failure that it came with, and needs no attacker"
     more = ("--set", "curate.examples_per_finding=3", "--set", "curate.findings=2", "--run", "other")
-    assert "No attacker is named. Give --attacker MODEL" in refusal(inside(capsys, *curate(*more, *who)))
+    assert "No attacker is named. Give --attacker MODEL (with breakfix run: --set attacker=MODEL)" in refusal(
+        inside(capsys, *curate(*more, *who))
+    )
     tried = inside(capsys, *curate(*more, *who, "--attacker", "scripted/simulator.yaml")).stderr
     assert "Curating tries" in tried and "attack base-more" in tried
     assert "has not judged" not in inside(capsys, *curate(*one_each)).stderr, "the red team judged its own"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from breakfix.errors import SettingsError
-from breakfix.settings import load_settings
+from breakfix.settings import CycleSettings, load_settings
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,38 @@ def test_a_key_that_is_there_twice_is_refused_as_one_would_be_dropped(tmp_path: 
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(SettingsError, match=said):
         load_settings(tmp_path / "s.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "group", "kept"),
+    [
+        ("measure.measures=jailbreak,refusal,jailbreak", "measure", ("jailbreak", "refusal")),
+        ("measure.measures=[refusal, refusal]", "measure", ("refusal",)),
+        ("curate.sources=[a.jsonl, b.jsonl, a.jsonl]", "curate", ("a.jsonl", "b.jsonl")),
+    ],
+)
+def test_what_is_named_twice_counts_once(override: str, group: str, kept: tuple[str, ...]):
+    key = override.partition("=")[0].rpartition(".")[2]
+    assert getattr(getattr(load_settings(None, [override]), group), key) == kept
+
+
+def test_two_weights_may_be_equal():
+    assert load_settings(None, ["align.dpo.loss_weights=1.0,1.0"]).align.dpo.loss_weights == (1.0, 1.0)
+
+
+def test_a_group_a_table_or_a_list_that_is_left_empty_is_empty(tmp_path: Path):
+    (tmp_path / "s.yaml").write_text("measure:\nmodels:\nalign:\n  sft:\ncurate:\n  sources:\n")
+    settings = load_settings(tmp_path / "s.yaml")
+    assert settings == CycleSettings()
+    over = load_settings(tmp_path / "s.yaml", ["measure.turns=1", "align.sft.epochs=2", "models.a/b.top_p=0.5"])
+    assert (over.measure.turns, over.align.sft.epochs, over.models["a/b"].top_p) == (1, 2, 0.5)
+
+
+def test_a_list_that_must_name_something_says_so_in_words():
+    with pytest.raises(
+        SettingsError, match=r"^--measures: setting 'measure\.measures': name at least one \(got \[\]\)"
+    ):
+        load_settings(None, options={"measure.measures": "[]"})
 
 
 def test_numbers_of_a_list_are_read_from_text():

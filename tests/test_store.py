@@ -369,7 +369,7 @@ def test_a_failed_export_leaves_no_half_file(store: Store, tmp_path: Path):
     assert list(tmp_path.glob("f.*")) == []
     store.save_run("r", status="done")
     (tmp_path / "a file").write_text("kept")
-    with pytest.raises(DataError, match=r"Cannot write .*choose another --out"):
+    with pytest.raises(DataError, match=r"Cannot write .*: [A-Z][a-z ]+\. Name another file with --to\.$"):
         export_rows(store, "r", "findings", path=tmp_path / "a file" / "f.csv", form="csv")
     assert (tmp_path / "a file").read_text() == "kept"
 

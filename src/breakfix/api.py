@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from breakfix.align import align as align_run
 from breakfix.curate import curate as curate_run
 from breakfix.cycle import run_cycle as cycle_run
+from breakfix.errors import BreakfixError
 from breakfix.estimates import Scorecard
 from breakfix.measure import measure as measure_run
 from breakfix.progress import Progress
@@ -30,6 +31,7 @@ from breakfix.settings import CycleSettings, load_settings, settings_from
 from breakfix.types import Checkpoint, Dataset, Finding
 
 __all__ = [
+    "BreakfixError",
     "Checkpoint",
     "CycleSettings",
     "Dataset",

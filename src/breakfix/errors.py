@@ -5,7 +5,11 @@ Error texts name the value at fault, never harmful text and never a secret.
 """
 
 import difflib
+import errno
 from collections.abc import Collection
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors that say that the disk, or the share of one user, is full."""
 
 
 class BreakfixError(Exception):
@@ -78,6 +82,13 @@ def unreadable(error: Exception) -> str:
     if error.object[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "it is UTF-16 text. Save it as UTF-8"
     return "it is not UTF-8 text. Save it as UTF-8"
+
+
+def unwritable(error: OSError, otherwise: str) -> str:
+    """Say why a file cannot be written, and the remedy: room where there is none, or `otherwise` another place."""
+    is_room_at_fault = error.errno in NO_ROOM or error.errno is None  # None: several files, each with its own cause
+    remedy = f"Free some space or {otherwise}" if is_room_at_fault else otherwise[0].upper() + otherwise[1:]
+    return f"{error.strerror or 'not all files could be written'}. {remedy}."
 
 
 def closest(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str | None:

@@ -292,7 +292,10 @@ def _line(run: Run, name: str, role: Role) -> Line:
 def _needed(settings: CycleSettings, role: Role) -> str:
     name = role_name(settings, role)
     if name is None:
-        raise SettingsError(f"No {role} is named. Give --{role} MODEL, or '{role}:' in the settings file.")
+        raise SettingsError(
+            f"No {role} is named. Give --{role} MODEL (with breakfix run: --set {role}=MODEL),"
+            f" or '{role}:' in the settings file."
+        )
     return name
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, cast, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -17,23 +17,23 @@ from breakfix.types import MEASURES, Area, Measure
 
 JudgeRule = Literal["median", "max", "mean"]
 """How a panel of judges pools grades."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 HIDDEN = "(hidden)"
 """What stands in a report for a header's value."""
 
 
 class Settings(BaseModel):
-    """The form of every settings group: frozen, unknown keys refused; a list may be written a,b as on the line."""
+    """The form of every settings group: frozen, unknown keys refused; a list may be written a,b, a group left empty."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _lists_of_text(cls, given: object) -> object:
+    def _as_meant(cls, given: object) -> object:
         if not isinstance(given, dict):
-            return given
-        tree = cast("dict[str, Any]", given)
-        lists = {name for name, field in cls.model_fields.items() if get_origin(field.annotation) is tuple}
-        return {key: _parts(value) if key in lists else value for key, value in tree.items()}
+            return {} if given is None else given
+        kinds = {name: field.annotation for name, field in cls.model_fields.items()}
+        return {key: _one_as_meant(value, kinds.get(key)) for key, value in cast("dict[str, Any]", given).items()}
 
 
 class ModelSettings(Settings):
@@ -257,11 +257,7 @@ class CycleSettings(Settings):
 
 
 def load_settings(
-    path: Path | None,
-    overrides: Sequence[str] = (),
-    *,
-    options: Mapping[str, str] = MappingProxyType({}),
-    saved: str = "",
+    path: Path | None, overrides: Sequence[str] = (), *, options: Mapping[str, str] = NOTHING, saved: str = ""
 ) -> CycleSettings:
     """Read one YAML file and `key=value` overrides (dotted keys, YAML values). Raises SettingsError in one line.
 
@@ -281,9 +277,7 @@ def load_settings(
     return settings_from(tree, where=where, places=flags)
 
 
-def settings_from(
-    tree: Mapping[str, Any], *, where: str, places: Mapping[str, str] = MappingProxyType({})
-) -> CycleSettings:
+def settings_from(tree: Mapping[str, Any], *, where: str, places: Mapping[str, str] = NOTHING) -> CycleSettings:
     """Check a tree of settings; `where` names it in the error, or `places` by the key (dotted) that is wrong."""
     try:
         return CycleSettings.model_validate(tree)
@@ -311,8 +305,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", error)
-        raise SettingsError(f"{path}{line} is not valid YAML: {what}. Correct that line.") from None
+        raise SettingsError(
+            f"{path}{line} is not valid YAML: {getattr(error, 'problem', error)}. Correct that line."
+        ) from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -343,7 +338,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         raise SettingsError(f"--set {override!r}: the value is not valid YAML; quote it.") from None
     *parents, last = _split_key(key)
     for parent in parents:
-        tree = tree.setdefault(parent, {})
+        tree[parent] = {} if tree.get(parent) is None else tree[parent]
+        tree = tree[parent]
         if not isinstance(tree, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SettingsError(f"--set {override!r}: {parent!r} is a value, not a group of settings.")
     tree[last] = value
@@ -369,11 +365,20 @@ def _one_line(error: ValidationError, where: str) -> str:
         return f"{where}: unknown setting {key!r}. {hint}"
     listed = [one for one in others if isinstance(one["loc"][-1], int) and one["loc"][:-1] == first["loc"][:-1]]
     also = "".join(f" Nor {one['input']!r}.{_near_choice(one)}" for one in listed)
-    return f"{where}: setting {key!r}: {first['msg']} (got {first['input']!r}).{_near_choice(first)}{also}"
+    what = "name at least one" if first["type"] == "too_short" else first["msg"]
+    return f"{where}: setting {key!r}: {what} (got {first['input']!r}).{_near_choice(first)}{also}"
 
 
-def _parts(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+def _one_as_meant(value: object, kind: object) -> object:
+    """Read a,b as a list, a list or table left empty as such, a name given twice as once, or it would count twice."""
+    if get_origin(kind) is not tuple:
+        return {} if value is None and get_origin(kind) is dict else value
+    value = "" if value is None else value
+    given = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if get_args(kind)[0] is float or not isinstance(given, list | tuple):
+        return given
+    names = cast("Sequence[object]", given)
+    return [name for place, name in enumerate(names) if name not in names[:place]]
 
 
 def _near_choice(error: Mapping[str, Any]) -> str:

@@ -236,15 +236,14 @@ def _checkpoint(made: "Sequence[Checkpoint]", run: str, prefix: str | None) -> "
 
 def _copy_whole(source: Path, to: Path) -> None:
     """Copy a folder; under its own name it appears whole or not at all. Raises DataError where there is no room."""
-    from breakfix.errors import DataError
+    from breakfix.errors import DataError, unwritable
 
     part = to.with_name(f".{to.name}.{secrets.token_hex(4)}.part")
     try:
         shutil.copytree(source, part, copy_function=shutil.copyfile)  # modes by the umask: weights come as 600
         part.rename(to)
     except OSError as error:
-        why = error.strerror or "not all files could be copied"
-        raise DataError(f"Cannot write {str(to)!r}: {why}. Free some space or name another folder.") from None
+        raise DataError(f"Cannot write {str(to)!r}: {unwritable(error, 'name another folder')}") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

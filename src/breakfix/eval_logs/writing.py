@@ -16,7 +16,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from pydantic import BaseModel
 
-from breakfix.errors import DataError
+from breakfix.errors import DataError, unwritable
 from breakfix.estimates import Estimate, Label
 from breakfix.eval_logs.samples import KEPT, SCORER, Told, need_inspect, sample_of
 from breakfix.files import draft_of
@@ -51,9 +51,7 @@ def write_log(run: Run, path: Path) -> int:
         ):
             return _write(run, archive, summaries)
     except OSError as error:
-        raise DataError(
-            f"Cannot write {str(path)!r}: {error.strerror}. Free some space or choose another --to."
-        ) from None
+        raise DataError(f"Cannot write {str(path)!r}: {unwritable(error, 'name another file with --to')}") from None
 
 
 class Known(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from breakfix.errors import DataError, MissingExtra
+from breakfix.errors import DataError, MissingExtra, unwritable
 from breakfix.estimates import Label
 from breakfix.files import draft_of
 from breakfix.store.store import Store
@@ -46,9 +46,7 @@ def export_rows(store: Store, run: str, kind: RowKind, *, path: Path, form: File
         with draft_of(path) as draft:
             return WRITERS[form](rows, list(noun.model_fields), draft)
     except OSError as error:
-        raise DataError(
-            f"Cannot write {str(path)!r}: {error.strerror}. Free some space or choose another --out."
-        ) from None
+        raise DataError(f"Cannot write {str(path)!r}: {unwritable(error, 'name another file with --to')}") from None
 
 
 def _write_jsonl(rows: Iterator[dict[str, Any]], fields: list[str], path: Path) -> int:
