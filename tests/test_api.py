@@ -69,6 +69,11 @@ def test_what_a_caller_must_catch_is_there_to_be_imported():
         measure(load_settings(None, ["name=bare"]), project=HERE)
 
 
+def test_a_stage_is_named_as_a_run_is():
+    with pytest.raises(BreakfixError, match=r"'\.\./x' cannot name a stage"):
+        measure(settings("plain"), project=HERE, stage="../x")
+
+
 def test_the_package_says_that_it_is_typed():
     assert (resources.files("breakfix") / "py.typed").is_file()
 

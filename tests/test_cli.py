@@ -185,6 +185,15 @@ def test_init_takes_what_is_to_come(folder: Path, words: list[str]):
     assert run(["init", "mine.yaml", *words]) == 0
 
 
+def test_init_says_why_what_it_wrote_cannot_run_yet(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["init", "mine.yaml", "--target", "openai/gpt-4o", "--judge", "openai/gpt-4o"]) == 0
+    assert "is the model under test" in capsys.readouterr().err
+    assert run(["init", "other.yaml", "--target", "openai/gpt-4o"]) == 0
+    assert "Still to be mended in it: No judge is named." in capsys.readouterr().err
+    assert run(["init", "lab.yaml"]) == 0
+    assert not capsys.readouterr().err
+
+
 def test_each_commented_line_of_init_loads_when_its_mark_is_taken_away():
     text = settings_text(Path("x.yaml"), {"target": "lab/mini"})
     head, _, body = text.partition("\n\n")
@@ -227,6 +236,22 @@ def test_rows_are_exported_with_a_word_of_care(kept: Path, capsys: pytest.Captur
     assert "care" not in capsys.readouterr().err
 
 
+def test_what_was_exported_may_be_told_as_json(kept: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["runs", "export", "first", "--to", "rows.jsonl", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["run"], told["rows"], told["count"], told["path"]) == ("first", "conversations", 3, "rows.jsonl")
+
+
+def test_a_row_is_one_and_standard_output_is_no_file(kept: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["runs", "export", "first", "--to", "-"]) == 2
+    assert "'-' is none" in capsys.readouterr().err and not (kept / "-").exists()
+    with Store.open(kept / ".breakfix") as store:
+        store.save_run("one", status="done")
+        store.add_conversations("one", list(store.conversations("first"))[:1])
+    assert run(["runs", "export", "one"]) == 0
+    assert capsys.readouterr().out.startswith("1 conversation of one")
+
+
 def test_a_run_is_deleted_only_when_the_user_says_so(kept: Path):
     (kept / "runs" / "first").mkdir(parents=True)
     (kept / ".breakfix" / "journal-first.db").write_text("")
@@ -237,7 +262,9 @@ def test_a_run_is_deleted_only_when_the_user_says_so(kept: Path):
         return subprocess.run(arguments, input=answer, capture_output=True, text=True, check=False)
 
     assert "Nothing was deleted" in delete(answer="n\n").stdout
-    assert delete(answer="").returncode == 130
+    unanswered = delete(answer="")
+    assert unanswered.returncode == 2 and "nobody is there to answer" in unanswered.stderr
+    assert "--yes" in unanswered.stderr and "Stopped" not in unanswered.stderr
     assert (kept / "runs" / "first").exists()
     assert delete("--yes").returncode == 0
     assert not (kept / "runs" / "first").exists()

@@ -44,6 +44,34 @@ def test_a_model_that_does_not_answer_is_a_problem_with_its_cause(
     assert what in line.removeprefix(f"✗ model {model}")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("target: scripted/good.yaml\n", "No judge is named."),
+        ("judge: refusal\n", "No target is named."),
+        ("target: scripted/good.yaml\njudge: refusal\n", "Judge 'refusal' tells whether a request was refused, and"),
+        ("target: scripted/good.yaml\njudge: scripted/good.yaml\n", "is the model under test (the same name)"),
+    ],
+)
+def test_settings_that_no_measurement_would_take_are_a_problem(
+    text: str, said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    (folder / "s.yaml").write_text(text)
+    assert run(["doctor", "-c", "s.yaml"]) == 2
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("✗ settings s.yaml"))
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["judge: embedded\nmeasure: {measures: [jailbreak]}", "judge: refusal\nmeasure: {scenarios: [xstest]}",
+     "judge: scripted/good.yaml\nallow_self_judging: true"],
+)  # fmt: skip
+def test_settings_that_a_measurement_would_take_are_none(more: str, folder: Path):
+    (folder / "s.yaml").write_text(f"target: scripted/good.yaml\n{more}\n")
+    assert run(["doctor", "-c", "s.yaml"]) == 0
+
+
 def test_an_offline_judge_is_known_and_a_misspelt_one_is_named(capsys: pytest.CaptureFixture[str]):
     assert run(["doctor", "--model", "refusal"]) == 0
     assert "✓ judge refusal: judges offline and asks no model" in capsys.readouterr().out

@@ -238,9 +238,13 @@ def test_a_checkpoint_is_exported_once(folder: Path, capsys: pytest.CaptureFixtu
     assert run(["export", "out", "--run", "first"]) == 0
     assert (folder / "out" / "config.json").exists()
     assert run(["export", "out"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert run(["export", "again", "--run", "first", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["run"], told["checkpoint"]["id"], told["path"]) == ("first", "abc", "again")
     shutil.rmtree(weights)
     assert run(["export", "other"]) == 2
-    said = capsys.readouterr().err.splitlines()
+    said += capsys.readouterr().err.splitlines()
     assert [bool(part in line) for part, line in zip(("Make one", "is there already", "are gone"), said, strict=True)]
 
 

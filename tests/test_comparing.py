@@ -191,6 +191,9 @@ def test_a_clear_interval_without_a_verdict_is_explained(capsys: pytest.CaptureF
     (area,) = [one for one in changes if one.measure == "harm" and one.before == 1]
     assert area.verdict == "cannot_tell" and (area.high or 0) < 0 and area.p == pytest.approx(2 * 0.5**8)
     name = area.harm.removeprefix("area/").replace("_", " ")
-    assert f"{name} 0.0078 alone, 0.0625 adjusted" in said and "Cannot tell though the interval leaves out 0" in said
+    assert (
+        f"harm {name} {area.metric} 0.0078 alone, 0.0625 adjusted" in said
+        and "Cannot tell though the interval leaves out 0" in said
+    )
     show_comparisons([one for one in changes if one.harm == "all"], "x")
     assert "Cannot tell though" not in capsys.readouterr().out

@@ -57,6 +57,12 @@ def test_scenarios_are_forecast_by_how_long_each_may_last_and_who_says_its_turns
     assert forecast_scenarios(planned(**dict.fromkeys(EVERYONE, "lab/mini")), single) is None
 
 
+def test_without_a_simulator_a_conversation_ends_with_what_its_scenario_says():
+    settings = planned(simulator=None, measure={"turns": 4})
+    told = [scenario(0, opening="How?"), scenario(1, opening="How?", script=("And?",), max_turns=6)]
+    assert calls_of(forecast_scenarios(settings, told)) == {"target": 1 + 2, "judge": 2}
+
+
 def test_weights_that_were_trained_here_cost_no_calls():
     assert "target" not in calls_of(forecast_measurement(planned(), 10, is_trained=True))
 

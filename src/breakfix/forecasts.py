@@ -36,8 +36,9 @@ def forecast_scenarios(
     `times` is how often all are held, or, of a few that stand for more, how many more. None where no endpoint is asked.
     """
     measured = settings.measure
+    is_alone = role_name(settings, "simulator") is None  # nobody goes on from what a scenario says itself
     limits = [(most_exchanges(each, measured.turns), len(given_turns(each))) for each in chosen]
-    alike = Counter((limit, given >= limit) for limit, given in limits)
+    alike = Counter((min(limit, given) if is_alone else limit, given >= limit) for limit, given in limits)
     whole: Forecast | None = None
     for (limit, is_given), n in alike.items():
         part = {"measure": measured.model_copy(update={"turns": limit}), **({"simulator": None} if is_given else {})}

@@ -57,11 +57,16 @@ def check_self_judging(run: Run, target: str, judges: Sequence[str]) -> bool:
             continue
         if run.settings.allow_self_judging:
             return True
-        raise SettingsError(
-            f"Judge {name!r} is the model under test ({how}), and a model is no fair judge of itself."
-            " Name another with --judge, or insist: --allow-self-judging"
-        )
+        raise self_judging(name, how)
     return False
+
+
+def self_judging(name: str, how: str) -> SettingsError:
+    """Say that a judge is the model under test, and in what."""
+    return SettingsError(
+        f"Judge {name!r} is the model under test ({how}), and a model is no fair judge of itself."
+        " Name another with --judge, or insist: --allow-self-judging"
+    )
 
 
 def open_panel(run: Run, members: Mapping[str, Judge]) -> PanelJudge:

@@ -141,9 +141,10 @@ async def open_run(
     Raises StoreError: a store of a newer version, a run that another process holds, no room on the disk, what the run
     trained as its base; ModelError: a key in a model's URL, before it can be written down.
     """
-    from breakfix.store.store import Store
+    from breakfix.store.store import Store, check_run_name
 
     refuse_secrets_in(settings)
+    check_run_name(stage, "stage")
     name = settings.name or run_name(settings)
     with Store.open(project.store) as store, store.lock_run(name):
         is_new = not store.is_known(name)

@@ -16,7 +16,16 @@ from breakfix.calls import Line
 from breakfix.errors import SettingsError, closest, nearest
 from breakfix.harms import load_harms
 from breakfix.identity import digest
-from breakfix.judges import EXACT, OFFLINE, check_self_judging, judge_names, model_behind, models_of, open_panel
+from breakfix.judges import (
+    EXACT,
+    OFFLINE,
+    check_self_judging,
+    judge_names,
+    model_behind,
+    models_of,
+    open_panel,
+    self_judging,
+)
 from breakfix.judging.guards.families import split_guard
 from breakfix.models.open import FORMS, NEAR, check_name
 from breakfix.models.weights import lab_folders
@@ -72,14 +81,40 @@ def _is_exact_at_home(settings: CycleSettings) -> bool:
 
 def check_judge(settings: CycleSettings, scenarios: Sequence[Scenario]) -> None:
     """Refuse a judge, or a panel, that has no opinion on some of the scenarios. Raises SettingsError."""
+    check_measures(settings, [scenario.measure for scenario in scenarios])
+
+
+def check_measures(settings: CycleSettings, measures: Sequence[Measure]) -> None:
+    """Refuse a judge, or a panel, that has no opinion on some of the measures. Raises SettingsError."""
     named = role_name(settings, "judge") or ""
     able = frozenset[Measure]().union(*(measures_of(name) for name in judge_names(named or EXACT)))
-    if others := sorted({scenario.measure for scenario in scenarios} - able):
+    if others := sorted(set(measures) - able):
         what = "tells whether a request was refused, and " if named == REFUSAL else ""
         raise SettingsError(
             f"Judge {named!r} {what}cannot judge {', '.join(others)}. Name a model with --judge,"
             f" or leave those measures out: --measures {','.join(one for one in MEASURES if one in able)}"
         )
+
+
+def lacks(settings: CycleSettings) -> list[str]:
+    """Say why a measurement under these settings would be refused, as far as they alone can tell."""
+    found: list[str] = []
+    for role in ("target", "judge"):
+        try:
+            _needed(settings, role)
+        except SettingsError as error:
+            found.append(str(error))
+    if found:
+        return found
+    target, judge = settings.target or "", role_name(settings, "judge") or ""
+    if target in models_of(judge) and not settings.allow_self_judging:
+        found.append(str(self_judging(target, "the same name")))
+    brings_its_own = settings.measure.scenarios or target.startswith("replay/")  # perhaps of few measures
+    try:
+        check_measures(settings, () if brings_its_own else settings.measure.measures)
+    except SettingsError as error:
+        found.append(str(error))
+    return found
 
 
 def measures_of(judge: str) -> frozenset[Measure]:

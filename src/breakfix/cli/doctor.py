@@ -68,6 +68,10 @@ def doctor(
     names = list(dict.fromkeys([*_models(whole), *(model or ())]))
     answers = [_answer(name, whole) for name in names]
     found = [_python(), *map(_extra, EXTRAS), _gpu(), _disk(out), _store(store), *answers]
+    if settings is not None:
+        from breakfix.roles import lacks
+
+        found += [Finding(f"settings {settings}", "problem", line) for line in lacks(whole)]
     if as_json:
         from breakfix.cli.results import print_json
 

@@ -64,6 +64,11 @@ def init(
     steps = (f"breakfix run {path}",) if is_trainable(target) else stages_of(path)
     *first, last = f"breakfix doctor -c {path}", *steps
     typer.echo(f"Wrote {path}. Look through it, then: {', '.join(first)}, and {last}")
+    from breakfix.roles import lacks
+    from breakfix.settings import load_settings
+
+    for line in lacks(load_settings(path)):
+        typer.echo(f"Still to be mended in it: {line}", err=True)
 
 
 def _check(target: str, simulator: str | None, judge: str | None) -> None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from breakfix.wording import counted
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -61,7 +63,9 @@ def show_scorecard(card: "Scorecard") -> None:
     show_table(title, head, [_estimate_row(each) for each in shown])
     _say_alone(alone)
     if left := len([each for each in card.estimates if each.harm != "all" and not _is_pooled_area(each)]):
-        typer.echo(f"{left} more rates, of each measure's areas and harms: in scorecard.json and with --json.\n")
+        typer.echo(
+            f"{counted(left, 'more rate')}, of each measure's areas and harms: in scorecard.json and with --json.\n"
+        )
     if card.judge_line:
         typer.echo(f"{card.judge_line}\n")
     show_judges(card)
@@ -141,8 +145,8 @@ def _say_undecided(shown: Sequence["Comparison"]) -> None:
     """Say why a difference whose interval leaves out 0 is not told yet: the test is exact, and adjusted for many."""
     clear = [each for each in shown if each.low is not None and each.high is not None and each.low * each.high > 0]
     told = [
-        f"{each.metric if each.harm == 'all' else _of(each.harm)} {chance(each.p)} alone,"
-        f" {chance(each.p_adjusted)} adjusted"
+        f"{' '.join((each.measure, *(() if each.harm == 'all' else (_of(each.harm),)), each.metric))}"
+        f" {chance(each.p)} alone, {chance(each.p_adjusted)} adjusted"
         for each in clear
         if each.verdict == "cannot_tell"
     ]

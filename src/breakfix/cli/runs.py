@@ -1,5 +1,6 @@
 """`breakfix runs` and `breakfix import`: what the store holds, out of it, into it, or gone from it."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from breakfix.cli.session import Place
+    from breakfix.eval_logs.bringing import Brought
     from breakfix.eval_logs.foreign import Meaning
+    from breakfix.eval_logs.judging import Judged
     from breakfix.store.records import RunSummary
 
 
@@ -88,15 +91,19 @@ def export_run(
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Default: RUN-ROWS.FORMAT here.")] = None,
     store: StoreFolder = STORE,
     out: OutFolder = OUT,
+    as_json: Json = False,
 ) -> None:
     """Write one kind of rows of a run to a file: JSONL, CSV or Parquet; or the whole as a log for `inspect view`.
 
     Example: breakfix runs export demo --rows verdicts --format csv --to verdicts.csv
     """
-    from breakfix.cli.results import warn_of_text
+    from breakfix.cli.results import print_json, warn_of_text
+    from breakfix.errors import SettingsError
     from breakfix.store.export import export_rows
     from breakfix.store.store import check_run_name
 
+    if to == Path("-"):
+        raise SettingsError("--to takes a file, and '-' is none: rows do not go to standard output. Name a file.")
     path = to or Path(f"{check_run_name(run)}-{rows}.{form}")
     if form is FileForms.eval:
         from breakfix.cli.session import Place
@@ -107,7 +114,10 @@ def export_run(
 
         with stored(store) as opened:
             count = export_rows(opened, run, rows.value, path=path, form=form.value)
-    typer.echo(f"{count} {rows} of {run} written to {path}")
+    if as_json:
+        print_json({"run": run, "rows": rows.value, "count": count, "path": str(path)})
+    else:
+        typer.echo(f"{counted(count, rows.removesuffix('s'))} of {run} written to {path}")
     if rows in SPOKEN:
         warn_of_text(path)
 
@@ -145,6 +155,7 @@ def import_log(
     ] = None,
     store: StoreFolder = STORE,
     out: OutFolder = OUT,
+    as_json: Json = False,
 ) -> None:
     """Bring the conversations of an Inspect log into a run.
 
@@ -154,12 +165,28 @@ def import_log(
 
     Example: breakfix import logs/audit.eval --run audit --measure jailbreak --split train --judge openai/gpt-4o
     """
+    from breakfix.cli.results import print_json
     from breakfix.cli.session import Place
-    from breakfix.eval_logs.bringing import SCORES, bring_log
+    from breakfix.eval_logs.bringing import bring_log
     from breakfix.project import Project
 
     meaning = _meaning(measure, {"harm": harm, "kind": kind, "split": split, "licence": licence})
     brought = bring_log(Project(store, out), file, run=run, meaning=meaning)
+    if not as_json:
+        _say_brought(brought, out)
+    judged = None if judge is None else _judge(Place(store, out, brought.run), judge)
+    if as_json:
+        print_json({**brought._asdict(), "judged": judged and judged._asdict()})
+    elif judged:
+        typer.echo(
+            f"{judge} gave {counted(judged.verdicts, 'verdict')};"
+            f" {counted(judged.findings, 'finding')} in {brought.run}."
+        )
+
+
+def _say_brought(brought: "Brought", out: Path) -> None:
+    from breakfix.eval_logs.bringing import SCORES
+
     what = f"{counted(brought.conversations, 'conversation')} and {counted(brought.verdicts, 'verdict')}"
     typer.echo(f"{what} came into {brought.run}.")
     if brought.scores:
@@ -167,8 +194,6 @@ def import_log(
     if brought.dropped:
         left = ", ".join(f"{count} {name}" for name, count in sorted(brought.dropped.items()))
         typer.echo(f"Left out: {left}", err=True)
-    if judge is not None:
-        _judge(Place(store, out, brought.run), judge)
 
 
 def _meaning(measure: MeasureName | None, more: "Mapping[str, str | None]") -> "Meaning | None":
@@ -189,14 +214,11 @@ def _meaning(measure: MeasureName | None, more: "Mapping[str, str | None]") -> "
     return Meaning(measure)._replace(**said, **found)
 
 
-def _judge(place: "Place", judge: str) -> None:
+def _judge(place: "Place", judge: str) -> "Judged":
     from breakfix.cli.session import Given, in_run, settle
     from breakfix.eval_logs.judging import judge_brought
 
-    judged = in_run(settle(place, Given(options={"judge": judge})), place, judge_brought)
-    typer.echo(
-        f"{judge} gave {counted(judged.verdicts, 'verdict')}; {counted(judged.findings, 'finding')} in {place.run}."
-    )
+    return in_run(settle(place, Given(options={"judge": judge})), place, judge_brought)
 
 
 @group.command("delete")
@@ -214,11 +236,26 @@ def delete_run(
 
     with stored(store) as opened:
         opened.run(run)
-    if not yes and not typer.confirm(f"Delete run {run!r}, its journal and {out / run}?", err=True):
+    if not yes and not _confirmed(f"Delete run {run!r}, its journal and {out / run}?"):
         typer.echo("Nothing was deleted.")
         return
     forget_run(Place(store, out, run))
     typer.echo(f"Deleted {run}.")
+
+
+def _confirmed(question: str) -> bool:
+    """Ask; Ctrl-C stops the command, but that nobody can answer is for the user to mend. Raises SettingsError."""
+    from breakfix.errors import SettingsError
+
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        typer.echo(err=True)  # the question's line has no end
+        raise SettingsError(
+            "Nothing was deleted: nobody is there to answer. To delete without a question: --yes"
+        ) from None
 
 
 def _plain(summary: "RunSummary") -> dict[str, object]:

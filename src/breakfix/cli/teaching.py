@@ -197,11 +197,13 @@ def export(
     run: RunName = None,
     store: StoreFolder = STORE,
     out: OutFolder = OUT,
+    as_json: Json = False,
 ) -> None:
     """Copy a checkpoint's merged weights to a folder that transformers, or any server, loads.
 
     Example: breakfix export my-safer-model --run mine
     """
+    from breakfix.cli.results import print_json
     from breakfix.cli.session import Place, resume, stored
     from breakfix.errors import DataError, StoreError
     from breakfix.project import place_now
@@ -215,6 +217,9 @@ def export(
     if to.exists():
         raise DataError(f"{str(to)!r} is there already. Name a folder that is not.")
     _copy_whole(source, to)
+    if as_json:
+        print_json({"run": name, "checkpoint": chosen, "path": str(to)})
+        return
     typer.echo(f"Checkpoint {chosen.id[:8]} of {name} lies in {to}. Use it as hf/{to}")
 
 

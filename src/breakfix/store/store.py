@@ -350,11 +350,11 @@ class Store:
             raise StoreError(advice) from None
 
 
-def check_run_name(run: str) -> str:
-    """Refuse a run name that cannot be a folder's name."""
+def check_run_name(run: str, what: str = "run") -> str:
+    """Refuse a name of a run, or of a stage, that cannot be a folder's name."""
     if not RUN_NAME.fullmatch(run):
         raise StoreError(
-            f"{run!r} cannot name a run: use letters, digits, '.', '_' and '-', beginning with a letter or a digit."
+            f"{run!r} cannot name a {what}: use letters, digits, '.', '_' and '-', beginning with a letter or a digit."
         )
     return run
 
