@@ -274,6 +274,8 @@ def test_the_commands_take_a_run_out_and_in_again(
     told = inside(capsys, "runs", "export", "r", "--format", "eval", "--store", "store", "--to", "x.eval")
     assert told.returncode == 0 and "4 conversations of r written to x.eval" in told.stdout
     told = inside(capsys, "import", "x.eval", "--store", "two", "--out", "out-2")
+    as_json = json.loads(inside(capsys, "import", "x.eval", "--store", "six", "--out", "out-6", "--json").stdout)
+    assert as_json["run"] == "r" and as_json["conversations"] > 0 and as_json["judged"] is None
     assert told.returncode == 0 and "4 conversations and 4 verdicts came into r." in told.stdout
     assert held(Project(tmp_path / "two")) == held(place)
 
