@@ -52,7 +52,7 @@ def test_the_replay_gives_the_named_models_answers(file: Path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("C", r"line 2 has no answers of 'C'\. Known: A, B 7b"),
+        ("C", r"The header of .* has no answers of 'C'\. Known: A, B 7b"),
         (None, r"holds answers of several models \(A, B 7b\)\. Name one: replay/FILE#A"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_killed_judging_goes_on_where_it_was(folder: Path):
     with Store.open(folder / ".breakfix") as store:
         usage = store.latest_run().usage
     assert usage.journalled >= 4
-    assert usage.calls + usage.journalled == 30
+    assert usage.calls == 30, "those of the killed command are counted, each once"
 
 
 def test_a_card_is_made_shown_and_kept(folder: Path, capsys: pytest.CaptureFixture[str]):

@@ -172,20 +172,25 @@ async def open_run(
             await run.close()
             journal.close()
             usage = run.usage()
-            if trouble := _trouble(usage, run.calls.slowdowns):
-                run.progress.note(f"Model calls: {trouble}.")
-            if usage.cost_usd:
-                run.progress.note(_cost(run, usage, before))
-            if cut := _cut_answers(run):
-                run.progress.note(cut)
-            for mix in run.calls.mixtures():
-                run.progress.note(mix)
+            for line in _closing_lines(run, usage, before):
+                run.progress.note(line)
             if before and (is_bare or (status == "failed" and not usage.calls)):
                 _leave_as_it_was(run, before, usage)
             else:
                 store.save_run(name, status=status, usage=usage, remarks=run.remarks())
             if is_new and status == "failed" and not len(journal) and _is_bare(run.folder):
                 _leave_nothing(run, journal.path)
+
+
+def _closing_lines(run: Run, usage: Usage, before: "RunRecord | None") -> Iterator[str]:
+    """Say, a line each, what of a command's calls the user should know at its end."""
+    if trouble := _trouble(usage, run.calls.slowdowns):
+        yield f"Model calls: {trouble}."
+    if usage.cost_usd:
+        yield _cost(run, usage, before)
+    if cut := _cut_answers(run):
+        yield cut
+    yield from run.calls.mixtures()
 
 
 def _cost(run: Run, usage: Usage, before: "RunRecord | None") -> str:
