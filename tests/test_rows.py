@@ -73,6 +73,7 @@ def test_a_row_s_place_is_file_and_number(tmp_path: Path):
         ("a.json", '[[{"role": "user", "content": "half a pair \\ud83d"}]]', "entry 1: .* surrogates not allowed"),
         ("a.csv", "a,b\n1,2\n1\n", "row 2: 1 cells, but the header has 2"),
         ("a.csv", "a,b\n", "no rows"),
+        ("a.csv", 'prompt\nfirst\n"left open\nthird\nfourth\n', "row 2: unexpected end of data"),
     ],
 )
 def test_what_is_wrong_is_said_by_row(tmp_path: Path, name: str, text: str, expected: str):

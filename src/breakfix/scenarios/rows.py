@@ -53,10 +53,11 @@ def rows_of(path: Path) -> list[tuple[Place, Row]]:
 
 def _table_rows(text: str, path: Path) -> Iterator[tuple[Place, Row]]:
     csv.field_size_limit(MAX_CELL)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if ".tsv" in path.name.lower() else ",")
-    header = next(lines, list[str]())
+    delimiter = "\t" if ".tsv" in path.name.lower() else ","
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)  # a quote left open is an error
     place = Place(path, "row", 0)
     try:
+        header = next(lines, list[str]())
         for cells in filter(None, lines):
             place = place._replace(number=place.number + 1)
             if len(cells) != len(header):
